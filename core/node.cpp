@@ -1,0 +1,55 @@
+#include "core/node.h"
+
+#include <cstring>
+
+namespace gradus {
+
+Node::Node(const Tensor& output, bool is_leaf)
+    : is_leaf_(is_leaf), requires_grad_(!is_leaf), dtype_(output.dtype()), shape_(output.shape()) {
+  position_ = positions_.add(1);
+  if (const Scope* scope = Scope::current()) where_ = scope->where();
+  live_.add(1);
+}
+
+Node::~Node() { live_.add(-1); }
+
+// A chain of a million steps must be freed on a small stack: nodes that lose their last owner while another one is
+// being freed wait in a list for their turn.
+void Node::dispose(Node* node) {
+  static constinit thread_local Node* waiting = nullptr;
+  static constinit thread_local bool freeing = false;
+  node->next_to_free_ = waiting;
+  waiting = node;
+  if (freeing) return;
+  freeing = true;
+  while (waiting) {
+    Node* next = waiting;
+    waiting = next->next_to_free_;
+    delete next;
+  }
+  freeing = false;
+}
+
+std::string Node::formula(std::span<const std::string>) const { return name(); }
+
+void Node::backward(const Tensor&, std::span<Tensor>) {}
+
+const std::string& Node::name() const {
+  static const std::string none;
+  return extra_ ? extra_->name : none;
+}
+
+Node::Extra& Node::extra() {
+  if (!extra_) extra_ = std::make_unique<Extra>();
+  return *extra_;
+}
+
+namespace {
+constinit thread_local bool recording = true;
+}
+
+bool grad_enabled() { return recording; }
+GradMode::GradMode(bool enabled) : before_(recording) { recording = enabled; }
+GradMode::~GradMode() { recording = before_; }
+
+}  // namespace gradus

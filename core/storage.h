@@ -1,0 +1,47 @@
+#pragma once
+// The memory behind a tensor, shared by all its views.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "core/allocator.h"
+#include "core/device.h"
+#include "core/ref.h"
+
+namespace gradus {
+
+/// A block of memory on one device. On the CPU the block lies behind this header, in one allocation.
+class alignas(64) Storage : public RefCounted {
+ public:
+  /// Uninitialised memory from the caching allocator, aligned to 64 bytes.
+  static Ref<Storage> allocate(size_t bytes);
+  /// Memory owned by somebody else; `release` runs when the last tensor on it is gone.
+  static Ref<Storage> foreign(void* data, size_t bytes, Device device, std::function<void()> release);
+
+  void* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+  Device device() const { return device_; }
+
+  /// How often the contents were changed in place since they were first written.
+  uint32_t version() const { return version_.load(std::memory_order_relaxed); }
+  void bump_version() { version_.fetch_add(1, std::memory_order_relaxed); }
+
+  /// The number of storages alive in the process: what a leak test looks at.
+  static int64_t live() { return live_.value(); }
+  static void dispose(Storage* storage);
+
+ private:
+  Storage(void* data, size_t bytes, Device device) : data_(data), bytes_(bytes), device_(device) { live_.add(1); }
+  ~Storage() { live_.add(-1); }
+
+  void* data_;
+  size_t bytes_;
+  std::function<void()>* release_ = nullptr;
+  std::atomic<uint32_t> version_{0};
+  Device device_;
+  static inline constinit Counter live_;
+};
+
+}  // namespace gradus

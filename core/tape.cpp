@@ -1,0 +1,250 @@
+#include "core/tape.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+namespace gradus {
+
+Tape::Tape(const std::vector<Tensor>& results, int64_t first) {
+  static constinit Counter walks;
+  const uint64_t walk = uint64_t(walks.add(1));
+  std::vector<Node*> open;
+  const auto visit = [&](const Ref<Node>& node) {  // leaves are shared between graphs: they are not marked
+    if (!node || node->is_leaf_ || node->walk_ == walk || node->position_ < first) return;
+    node->walk_ = walk;
+    open.push_back(node.get());
+    steps_.push_back(node);
+  };
+  for (const Tensor& result : results) {
+    visit(result.node());
+    while (!open.empty()) {
+      const Node& node = *open.back();
+      open.pop_back();
+      for (const Ref<Node>& input : node.inputs()) visit(input);
+    }
+  }
+  std::reverse(steps_.begin(), steps_.end());
+  const auto earlier = [](const Ref<Node>& a, const Ref<Node>& b) { return a->position_ < b->position_; };
+  if (!std::is_sorted(steps_.begin(), steps_.end(), earlier)) std::sort(steps_.begin(), steps_.end(), earlier);
+}
+
+/// One backward pass over a tape.
+class Walk {
+ public:
+  struct Capture {
+    Node* node;
+    Tensor gradient;
+  };
+
+  Walk(const Tape& tape, std::vector<Capture>& captures, BackwardOptions options, bool into_leaves)
+      : tape_(tape), captures_(captures), options_(options), into_leaves_(into_leaves), outer_(current_) {
+    current_ = this;
+  }
+  ~Walk() {
+    current_ = outer_;
+    for (const Ref<Node>& node : tape_) node->pending_ = Tensor();  // only after an error is there anything left
+  }
+  Walk(const Walk&) = delete;
+  Walk& operator=(const Walk&) = delete;
+
+  void seed(const Tensor& output, Tensor gradient) { deliver(*output.node(), std::move(gradient)); }
+
+  void run() {
+    const GradMode mode(options_.create_graph);
+    for (size_t i = tape_.size(); i-- > 0;) step(*tape_.steps_[i]);
+    for (Capture& leaf : hooked_leaves_) {
+      run_hooks(*leaf.node, leaf.gradient);
+      add_to_leaf(*leaf.node, std::move(leaf.gradient));
+    }
+  }
+
+ private:
+  void step(Node& node) {
+    Tensor gradient = std::move(node.pending_);
+    if (!gradient.defined()) return;
+    const Scope scope(node.operation(), node.where_);
+    if (node.extra_) run_hooks(node, gradient);
+    if (node.extra_ && node.extra_->retain_grad) accumulate(node.grad_, gradient);
+    if (Capture* capture = captured(node)) accumulate(capture->gradient, gradient);
+    const std::span<const Ref<Node>> inputs = node.inputs();
+    std::array<Tensor, 4> few;
+    std::vector<Tensor> many(inputs.size() > few.size() ? inputs.size() : 0);
+    const std::span<Tensor> gradients = many.empty() ? std::span(few).first(inputs.size()) : std::span(many);
+    node.backward(gradient, gradients);
+    if (!options_.retain_graph && !options_.create_graph) {
+      node.release();
+      node.released_ = true;
+    }
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (gradients[i].defined()) deliver(*inputs[i], std::move(gradients[i]));
+  }
+
+  void deliver(Node& to, Tensor gradient) {
+    if (!to.requires_grad_) return;
+    if (gradient.shape() != to.shape_)
+      fail("its backward gave a gradient of shape " + to_string(gradient.shape()) + " for an input of shape " +
+           to_string(to.shape_));
+    if (!to.is_leaf_) return accumulate(to.pending_, std::move(gradient));
+    if (Capture* capture = captured(to)) return accumulate(capture->gradient, std::move(gradient));
+    if (!to.extra_ || to.extra_->hooks.empty()) return add_to_leaf(to, std::move(gradient));
+    for (Capture& leaf : hooked_leaves_)
+      if (leaf.node == &to) return accumulate(leaf.gradient, std::move(gradient));
+    hooked_leaves_.push_back({&to, std::move(gradient)});
+  }
+
+  void add_to_leaf(Node& leaf, Tensor gradient) {
+    if (!into_leaves_) {
+      if (outer_) outer_->deliver(leaf, std::move(gradient));
+      return;
+    }
+    if (single_threaded()) return accumulate(leaf.grad_, std::move(gradient));
+    while (leaf.lock_.test_and_set(std::memory_order_acquire)) {
+    }
+    struct Unlock {
+      std::atomic_flag& flag;
+      ~Unlock() { flag.clear(std::memory_order_release); }
+    } const unlock{leaf.lock_};
+    accumulate(leaf.grad_, std::move(gradient));
+  }
+
+  static void run_hooks(Node& node, Tensor& gradient) {
+    for (const auto& hook : node.extra_->hooks)
+      if (Tensor changed = hook(gradient); changed.defined()) gradient = std::move(changed);
+  }
+
+  Capture* captured(const Node& node) {
+    for (Capture& capture : captures_)
+      if (capture.node == &node) return &capture;
+    return nullptr;
+  }
+
+  const Tape& tape_;
+  std::vector<Capture>& captures_;
+  std::vector<Capture> hooked_leaves_;
+  BackwardOptions options_;
+  bool into_leaves_;
+  Walk* outer_;  // the pass that this one was started from, if any
+  static inline constinit thread_local Walk* current_ = nullptr;
+};
+
+namespace {
+
+void require_scalar(const Tensor& output) {
+  if (output.numel() != 1)
+    fail("the output has shape " + to_string(output.shape()) +
+         "; gradients start from a scalar: use mean(...) or sum(...), or pass the gradient of the output");
+}
+
+void require_recorded(const Tensor& output) {
+  if (!output.needs_grad())
+    fail(
+        "no gradient flows to the output: it does not depend on a tensor that requires one, or it was computed under "
+        "NoGrad");
+}
+
+Tensor ones_for(const Tensor& output) { return Tensor(std::vector<double>{1}, output.shape(), output.dtype()); }
+
+void check_seed(const Tensor& output, const Tensor& seed) {
+  if (seed.shape() != output.shape())
+    fail("the output has shape " + to_string(output.shape()) + " and its gradient " + to_string(seed.shape()));
+}
+
+std::vector<Tensor> run(const std::vector<Tensor>& outputs, const std::vector<Tensor>& seeds,
+                        const std::vector<Tensor>& inputs, BackwardOptions options, bool into_leaves) {
+  std::vector<Walk::Capture> captures;
+  int64_t first = into_leaves ? 0 : std::numeric_limits<int64_t>::max();  // a path to an input has only later steps
+  for (const Tensor& input : inputs) {
+    captures.push_back({input.node().get(), {}});
+    first = std::min(first, input.node()->position());
+  }
+  const Tape tape(outputs, first);
+  Walk walk(tape, captures, options, into_leaves);
+  for (size_t i = 0; i < outputs.size(); ++i) walk.seed(outputs[i], seeds[i]);
+  walk.run();
+  std::vector<Tensor> gradients;
+  for (Walk::Capture& capture : captures) gradients.push_back(std::move(capture.gradient));
+  return gradients;
+}
+
+}  // namespace
+
+void Tensor::backward(BackwardOptions options, Location where) const {
+  {
+    const Scope scope("backward", where);
+    require_recorded(*this);
+    require_scalar(*this);
+  }
+  run({*this}, {ones_for(*this)}, {}, options, true);
+}
+
+void Tensor::backward(const Tensor& grad_output, BackwardOptions options, Location where) const {
+  {
+    const Scope scope("backward", where);
+    require_recorded(*this);
+    check_seed(*this, grad_output);
+  }
+  run({*this}, {grad_output}, {}, options, true);
+}
+
+std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs, BackwardOptions options,
+                         const std::vector<Tensor>& grad_outputs, Location where) {
+  std::vector<Tensor> seeds = grad_outputs;
+  {
+    const Scope scope("grad", where);
+    if (!seeds.empty() && seeds.size() != outputs.size())
+      fail(std::to_string(outputs.size()) + " outputs need as many grad_outputs, not " + std::to_string(seeds.size()));
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      require_recorded(outputs[i]);
+      if (!grad_outputs.empty()) {
+        check_seed(outputs[i], seeds[i]);
+      } else {
+        require_scalar(outputs[i]);
+        seeds.push_back(ones_for(outputs[i]));
+      }
+    }
+    for (const Tensor& input : inputs)
+      if (!input.needs_grad()) fail("an input does not require a gradient: call requires_grad() on it before using it");
+  }
+  return run(outputs, seeds, inputs, options, false);
+}
+
+Tensor grad(const Tensor& output, const Tensor& input, BackwardOptions options, Location where) {
+  return grad(std::vector{output}, std::vector{input}, options, {}, where)[0];
+}
+
+std::unordered_map<const Node*, std::string> Tape::names() const {
+  std::unordered_map<const Node*, std::string> names;
+  int steps = 0, leaves = 0;
+  for (const Ref<Node>& node : steps_) {
+    for (const Ref<Node>& input : node->inputs())
+      if (input && input->is_leaf() && !names.count(input.get()))
+        names[input.get()] = input->name().empty() ? "x" + std::to_string(++leaves) : input->name();
+    names[node.get()] = node->name().empty() ? "v" + std::to_string(++steps) : node->name();
+  }
+  return names;
+}
+
+std::ostream& operator<<(std::ostream& out, const Tape& tape) {
+  const auto names = tape.names();
+  std::vector<std::array<std::string, 5>> rows{{"#", "operation", "formula", "shape", "where"}};
+  for (size_t i = 0; i < tape.size(); ++i) {
+    const Node& node = tape[i];
+    std::vector<std::string> inputs;
+    for (const Ref<Node>& input : node.inputs()) inputs.push_back(input ? names.at(input.get()) : "const");
+    rows.push_back({std::to_string(i + 1), node.operation(), names.at(&node) + " = " + node.formula(inputs),
+                    to_string(node.shape()), to_string(node.where())});
+  }
+  const auto columns = [](const std::string& text) {  // UTF-8: continuation bytes take no column
+    return size_t(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+  };
+  std::array<size_t, 5> width{};
+  for (const auto& row : rows)
+    for (size_t i = 0; i < row.size(); ++i) width[i] = std::max(width[i], columns(row[i]));
+  for (const auto& row : rows)
+    for (size_t i = 0; i < row.size(); ++i)
+      out << row[i] << (i + 1 < row.size() ? std::string(width[i] - columns(row[i]) + 2, ' ') : "\n");
+  return out;
+}
+
+}  // namespace gradus

@@ -1,0 +1,202 @@
+#include "core/tensor.h"
+
+#include <algorithm>
+
+#include "core/node.h"
+
+namespace gradus {
+
+TensorBody::~TensorBody() = default;
+
+Tensor::Tensor(double value, Dtype dtype) : Tensor(std::vector<double>{value}, {}, dtype) {}
+
+Tensor::Tensor(const std::vector<double>& values, const Shape& shape, Dtype dtype) {
+  if (int64_t(values.size()) != shape.numel())
+    fail("tensor: " + std::to_string(values.size()) + " values do not fill the shape " + to_string(shape));
+  *this = empty(shape, dtype);
+  visit(dtype, [&]<class T>() {
+    std::transform(values.begin(), values.end(), static_cast<T*>(storage()->data()),
+                   [](double v) { return convert<T>(v); });
+  });
+}
+
+Tensor Tensor::empty(const Shape& shape, Dtype dtype, Device device) {
+  if (!device.is_cpu()) fail("this build of the library has no " + to_string(device) + " device");
+  for (int64_t size : shape)
+    if (size < 0) fail("a tensor cannot have the shape " + to_string(shape));
+  Ref<TensorBody> body(new TensorBody);
+  body->shape = shape;
+  body->strides = contiguous_strides(shape);
+  body->dtype = dtype;
+  int64_t bytes = int64_t(item_size(dtype));
+  for (int64_t size : shape)
+    if (__builtin_mul_overflow(bytes, size, &bytes))
+      fail("out of memory: cannot allocate a tensor of shape " + to_string(shape));
+  body->storage = Storage::allocate(size_t(bytes));
+  return Tensor(std::move(body));
+}
+
+Tensor Tensor::alias(const Shape& shape, const Strides& strides, int64_t offset) const {
+  Ref<TensorBody> view(new TensorBody);
+  view->shape = shape;
+  view->strides = strides;
+  view->offset = offset;
+  view->dtype = dtype();
+  view->contiguous = gradus::is_contiguous(shape, strides);
+  view->storage = storage();
+  return Tensor(std::move(view));
+}
+
+template <class T> Tensor Tensor::copy_of(const T* values, const Shape& shape) {
+  Tensor result = empty(shape, dtype_of<T>());
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>)
+    std::copy_n(values, shape.numel(), static_cast<int64_t*>(result.storage()->data()));
+  else std::copy_n(values, shape.numel(), static_cast<T*>(result.storage()->data()));
+  return result;
+}
+
+template <class T> Tensor Tensor::from_memory(T* values, const Shape& shape, std::function<void()> release) {
+  Ref<TensorBody> body(new TensorBody);
+  body->shape = shape;
+  body->strides = contiguous_strides(shape);
+  body->dtype = dtype_of<T>();
+  body->storage = Storage::foreign(values, size_t(shape.numel()) * sizeof(T), Device::cpu(), std::move(release));
+  return Tensor(std::move(body));
+}
+
+void Tensor::undefined() {
+  fail("the tensor is undefined (default-constructed, or a gradient that was never computed)");
+}
+
+const void* Tensor::checked_data(Dtype wanted) const {
+  if (wanted != dtype())
+    fail("data: the tensor holds " + std::string(to_string(dtype())) + ", not " + std::string(to_string(wanted)));
+  return static_cast<const std::byte*>(storage()->data()) + offset() * int64_t(item_size(dtype()));
+}
+
+void* Tensor::checked_mutable_data(Dtype wanted) {
+  if (needs_grad() && !is_leaf())
+    fail("mutable_data: only leaves can be changed in place, and this tensor is the result of a recorded step");
+  if (needs_grad() && grad_enabled())
+    fail("mutable_data: a tensor that requires a gradient can be changed in place only inside a NoGrad");
+  storage()->bump_version();
+  return const_cast<void*>(checked_data(wanted));
+}
+
+template <class T> T Tensor::value(int64_t index) const {
+  if (index < 0 || index >= numel())
+    fail("at: there is no element " + std::to_string(index) + " in a tensor of shape " + to_string(shape()));
+  int64_t position = offset();
+  for (int i = dim() - 1; i >= 0; --i) {
+    position += index % shape()[i] * strides()[i];
+    index /= shape()[i];
+  }
+  return visit(dtype(), [&]<class S>() { return convert<T>(static_cast<const S*>(storage()->data())[position]); });
+}
+
+double Tensor::at(int64_t index) const { return value<double>(index); }
+
+template <class T> std::vector<T> Tensor::to_vector() const {
+  const size_t count = size_t(numel());
+  std::vector<T> values(count);
+  if (is_contiguous() && dtype_of<T>() == dtype() && sizeof(T) == item_size(dtype()))
+    std::copy_n(static_cast<const T*>(checked_data(dtype())), count, values.begin());
+  else
+    for (size_t i = 0; i < count; ++i) values[i] = value<T>(int64_t(i));
+  return values;
+}
+
+template <class T> T Tensor::item() const {
+  if (numel() != 1) fail("item: the tensor has shape " + to_string(shape()) + "; only one element has a single value");
+  return value<T>(0);
+}
+
+Node& Tensor::leaf_node() const {
+  if (!body().node) {
+    class Leaf final : public Node {
+     public:
+      explicit Leaf(const Tensor& tensor) : Node(tensor, true) {}
+    };
+    body().node = Ref<Node>(new Leaf(*this));
+  }
+  return *body().node;
+}
+
+Tensor Tensor::requires_grad(bool value, Location where) const {
+  const Scope scope("requires_grad", where);
+  if (!is_leaf()) fail("only leaves can be switched; this tensor is the result of " + std::string(node()->operation()));
+  if (value && !is_floating_point(dtype()))
+    fail("only floating-point tensors have gradients; this one is " + std::string(to_string(dtype())));
+  if (value || node()) leaf_node().requires_grad_ = value;
+  return *this;
+}
+
+bool Tensor::needs_grad() const { return body_ && body_->node && body_->node->requires_grad_; }
+bool Tensor::is_leaf() const { return !body().node || body().node->is_leaf(); }
+Tensor Tensor::grad() const { return body().node ? body().node->grad_ : Tensor(); }
+
+void Tensor::set_grad(const Tensor& grad) const {
+  if (grad.defined() && grad.shape() != shape())
+    fail("set_grad: the tensor has shape " + to_string(shape()) + " and the gradient " + to_string(grad.shape()));
+  if (grad.defined() || node()) leaf_node().grad_ = grad;
+}
+
+Tensor Tensor::retain_grad() const {
+  if (!needs_grad()) fail("retain_grad: no gradient flows to this tensor");
+  node()->extra().retain_grad = true;
+  return *this;
+}
+
+void Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) const {
+  if (!needs_grad()) fail("register_hook: no gradient flows to this tensor");
+  node()->extra().hooks.push_back(std::move(hook));
+}
+
+Tensor Tensor::detach() const { return alias(shape(), strides(), offset()); }
+
+Tensor Tensor::named(std::string name) const {
+  leaf_node().extra().name = std::move(name);
+  return *this;
+}
+
+std::string Tensor::name() const { return body().node ? body().node->name() : std::string(); }
+
+Tensor tensor(std::initializer_list<double> values, Dtype dtype) {
+  return Tensor(std::vector<double>(values), {int64_t(values.size())}, dtype);
+}
+
+Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, Dtype dtype) {
+  const size_t columns = rows.size() ? rows.begin()->size() : 0;
+  std::vector<double> values;
+  for (const auto& row : rows) {
+    if (row.size() != columns)
+      fail("tensor: the rows differ in length (" + std::to_string(columns) + " and " + std::to_string(row.size()) +
+           ")");
+    values.insert(values.end(), row.begin(), row.end());
+  }
+  return Tensor(values, {int64_t(rows.size()), int64_t(columns)}, dtype);
+}
+
+template Tensor Tensor::copy_of(const float*, const Shape&);
+template Tensor Tensor::copy_of(const double*, const Shape&);
+template Tensor Tensor::copy_of(const BFloat16*, const Shape&);
+template Tensor Tensor::copy_of(const bool*, const Shape&);
+template Tensor Tensor::copy_of(const uint8_t*, const Shape&);
+template Tensor Tensor::copy_of(const int*, const Shape&);
+template Tensor Tensor::copy_of(const int64_t*, const Shape&);
+template Tensor Tensor::from_memory(float*, const Shape&, std::function<void()>);
+template Tensor Tensor::from_memory(double*, const Shape&, std::function<void()>);
+template Tensor Tensor::from_memory(BFloat16*, const Shape&, std::function<void()>);
+template Tensor Tensor::from_memory(int64_t*, const Shape&, std::function<void()>);
+template Tensor Tensor::from_memory(bool*, const Shape&, std::function<void()>);
+template std::vector<float> Tensor::to_vector() const;
+template std::vector<double> Tensor::to_vector() const;
+template std::vector<int> Tensor::to_vector() const;
+template std::vector<int64_t> Tensor::to_vector() const;
+template float Tensor::item() const;
+template double Tensor::item() const;
+template int Tensor::item() const;
+template int64_t Tensor::item() const;
+template bool Tensor::item() const;
+
+}  // namespace gradus

@@ -1,0 +1,243 @@
+#pragma once
+// The one road that every operation takes: check, compute, record. An operation is a struct:
+//
+//   struct Softmax {
+//     static constexpr Info info{"softmax", "softmax($0)"};
+//     int64_t dim;                                               // its settings are its members
+//     Tensor forward(const Tensor& x) const;                     // checks shapes, allocates, calls the kernel
+//     Tensor backward(const Tensor& dy, const SavedOutput& y) const;  // written in differentiable operations
+//   };
+//
+// What a backward needs stands in its signature, and only that is kept alive: (dy), (dy, inputs…), (dy, output) or
+// (dy, inputs…, output). With several inputs it returns a tuple with one gradient each, or with one function each that
+// computes it: those are called only for inputs that need a gradient. Without a backward an operation may carry
+// `plain(inputs…)`, its definition in simpler operations, and is differentiated through that; without either, no
+// gradient flows through it.
+
+#include <array>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/arg.h"
+#include "core/node.h"
+#include "core/tape.h"
+#include "ops/formula.h"
+
+namespace gradus {
+
+using SavedOutput = formula::Output<Tensor>;
+
+/// A recorded step that does nothing: y = x. Marks the inputs of a computation to be differentiated on its own.
+Tensor identity(const Tensor& x);
+
+namespace detail {
+
+enum class Keeps { nothing, inputs, output, both, plain, no_gradient };
+constexpr bool keeps_inputs(Keeps keeps) {
+  return keeps == Keeps::inputs || keeps == Keeps::both || keeps == Keeps::plain;
+}
+constexpr bool keeps_output(Keeps keeps) { return keeps == Keeps::output || keeps == Keeps::both; }
+
+template <class T, size_t> using Same = T;
+
+// Read off the signature of the backward, called with arguments of type T.
+template <class Op, class T, size_t... I> consteval Keeps keeps_of(std::index_sequence<I...>) {
+  using Out = formula::Output<T>;
+  if (requires(const Op op, const T t) { op.backward(t); }) return Keeps::nothing;
+  if (requires(const Op op, const T t, const Same<T, I>... x) { op.backward(t, x...); }) return Keeps::inputs;
+  if (requires(const Op op, const T t, const Out y) { op.backward(t, y); }) return Keeps::output;
+  if (requires(const Op op, const T t, const Same<T, I>... x, const Out y) { op.backward(t, x..., y); })
+    return Keeps::both;
+  if (requires(const Op op, const Same<T, I>... x) { op.plain(x...); }) return Keeps::plain;
+  return Keeps::no_gradient;
+}
+
+// The type that stands for an argument when a signature is read: formulas take scalars, other operations take tensors.
+template <class Op>
+concept Formula = requires(const Op op, float x) {
+  op.forward(x);
+}
+|| requires(const Op op, float x) { op.forward(x, x); }
+|| requires(const Op op, float x) { op.forward(x, x, x); };
+template <class Op, size_t N>
+constexpr Keeps keeps = keeps_of<Op, std::conditional_t<Formula<Op>, float, Tensor>>(std::make_index_sequence<N>());
+
+/// An input kept for the backward, and the version of its contents at that time.
+class SavedInput {
+ public:
+  SavedInput() = default;
+  explicit SavedInput(const Tensor& tensor) : body_(tensor.handle()), version_(tensor.storage()->version()) {}
+  Tensor get() const;
+
+ private:
+  Ref<TensorBody> body_;
+  uint32_t version_ = 0;
+};
+
+[[noreturn]] void fail_released();
+[[noreturn]] void fail_changed();
+/// In anomaly mode: fails if the tensor holds a NaN or an infinity.
+void check_finite(const Tensor& tensor, const char* what);
+void check_same_device(std::initializer_list<const Tensor*> inputs);
+/// "$0 · $1" with the names filled in.
+std::string fill_in(const char* formula, std::span<const std::string> names);
+
+// Evaluates one entry of what a backward returned: a tensor, or a function that makes it.
+template <class G> Tensor evaluate(G&& gradient) {
+  if constexpr (std::is_invocable_v<G>) return gradient();
+  else return std::forward<G>(gradient);
+}
+
+/// Gradients of `op.plain`, with respect to the inputs that need them.
+template <class Op, size_t N> void backward_through_plain(const Op& op, const std::array<Tensor, N>& x,
+                                                          const Tensor& dy, std::span<Tensor> gradients) {
+  const bool create_graph = grad_enabled();
+  const GradMode recording(true);
+  std::array<Tensor, N> inputs = x;
+  std::vector<Tensor> wanted;
+  for (Tensor& input : inputs)
+    if (input.needs_grad()) wanted.push_back(input = create_graph ? identity(input) : input.detach().requires_grad());
+  const Tensor y = std::apply([&](const auto&... each) { return op.plain(each...); }, inputs);
+  const std::vector<Tensor> found = grad({y}, wanted, {.create_graph = create_graph}, {dy});
+  for (size_t i = 0, k = 0; i < N; ++i)
+    if (x[i].needs_grad()) gradients[i] = found[k++];
+}
+
+/// The fused kernel behind the backward of a formula; see ops/custom.h.
+template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, const std::array<Tensor, N>& x,
+                                                const Tensor& y, std::span<const bool> wanted,
+                                                std::span<Tensor> gradients);
+
+/// The formula written out with the inputs' names; see ops/custom.h.
+template <class Op, size_t N> std::string map_formula(const Op& op, std::span<const std::string> names);
+
+/// One recorded application of an operation with N inputs.
+template <class Op, size_t N> class Step final : public Node {
+ public:
+  static constexpr Keeps keeps = detail::keeps<Op, N>;
+
+  Step(const Op& op, const Tensor& output, const std::array<const Tensor*, N>& inputs) : Node(output), op_(op) {
+    for (size_t i = 0; i < N; ++i) {
+      inputs_[i] = inputs[i]->node();
+      if constexpr (keeps_inputs(keeps)) saved_[i] = SavedInput(*inputs[i]);
+    }
+    if constexpr (keeps_output(keeps)) output_ = output.storage();
+  }
+
+  std::span<const Ref<Node>> inputs() const override { return inputs_; }
+  const char* operation() const override { return Op::info.name; }
+
+  std::string formula(std::span<const std::string> names) const override {
+    if constexpr (Formula<Op>) return map_formula<Op, N>(op_, names);
+    else if constexpr (requires { op_.formula(names); }) return op_.formula(names);
+    else return fill_in(Op::info.formula, names);
+  }
+
+  void release() override {
+    if constexpr (keeps_inputs(keeps)) saved_ = {};
+    output_ = {};
+  }
+
+  void backward(const Tensor& dy, std::span<Tensor> gradients) override {
+    if (keeps != Keeps::nothing && released_) fail_released();
+    std::array<bool, N> wanted;
+    for (size_t i = 0; i < N; ++i) wanted[i] = inputs_[i] && inputs_[i]->requires_grad();
+    std::array<Tensor, N> x;
+    if constexpr (keeps_inputs(keeps))
+      for (size_t i = 0; i < N; ++i) x[i] = saved_[i].get();
+    Tensor y;
+    if constexpr (keeps_output(keeps)) y = saved_output();
+    if constexpr (keeps == Keeps::plain) {
+      backward_through_plain(op_, x, dy, gradients);
+    } else if constexpr (Formula<Op>) {
+      if (!grad_enabled()) map_backward<Op, N>(op_, dy, x, y, wanted, gradients);
+      else take(call_backward(dy, x, y), wanted, gradients);
+    } else {
+      take(call_backward(dy, x, y), wanted, gradients);
+    }
+    if (DetectAnomaly::enabled())
+      for (const Tensor& gradient : gradients)
+        if (gradient.defined()) check_finite(gradient, "its backward");
+  }
+
+ private:
+  auto call_backward(const Tensor& dy, const std::array<Tensor, N>& x, const Tensor& y) const {
+    return std::apply(
+        [&](const auto&... each) {
+          if constexpr (keeps == Keeps::nothing) return op_.backward(dy);
+          else if constexpr (keeps == Keeps::inputs) return op_.backward(dy, each...);
+          else if constexpr (keeps == Keeps::output) return op_.backward(dy, SavedOutput(y));
+          else return op_.backward(dy, each..., SavedOutput(y));
+        },
+        x);
+  }
+
+  template <class Result>
+  static void take(Result&& result, const std::array<bool, N>& wanted, std::span<Tensor> gradients) {
+    if constexpr (requires { std::tuple_size<std::remove_cvref_t<Result>>::value; }) {
+      [&]<size_t... I>(std::index_sequence<I...>) {
+        ((wanted[I] ? void(gradients[I] = evaluate(std::get<I>(result))) : void()), ...);
+      }
+      (std::make_index_sequence<N>());
+    } else {
+      if (wanted[0]) gradients[0] = evaluate(result);
+    }
+  }
+
+  // A node must not own its output: it keeps the memory, and makes the tensor anew, attached to itself.
+  Tensor saved_output() {
+    if (output_.version != output_.storage->version()) fail_changed();
+    Ref<TensorBody> body(new TensorBody);
+    body->shape = shape();
+    body->strides = contiguous_strides(shape());
+    body->dtype = dtype();
+    body->storage = output_.storage;
+    if (grad_enabled()) body->node = Ref<Node>(this);
+    return Tensor(std::move(body));
+  }
+
+  struct OutputMemory {
+    OutputMemory() = default;
+    OutputMemory(const Ref<Storage>& memory) : storage(memory), version(memory->version()) {}
+    Ref<Storage> storage;
+    uint32_t version = 0;
+  };
+  struct Nothing {};
+
+  Op op_;
+  std::array<Ref<Node>, N> inputs_;
+  [[no_unique_address]] std::array<SavedInput, keeps_inputs(keeps) ? N : 0> saved_;
+  [[no_unique_address]] std::conditional_t<keeps_output(keeps), OutputMemory, Nothing> output_;
+};
+
+inline Location where_of(const Arg& arg) { return arg.where(); }
+inline Location where_of(const Tensor&) { return {}; }
+inline const Tensor& tensor_of(const Arg& arg) { return arg.tensor(); }
+inline const Tensor& tensor_of(const Tensor& tensor) { return tensor; }
+
+}  // namespace detail
+
+/// Records that `op` made `output` from `inputs`, if recording is on and one of them needs a gradient.
+template <class Op, class... X> void record(const Op& op, const Tensor& output, const X&... inputs) {
+  if constexpr (detail::keeps<Op, sizeof...(X)> != detail::Keeps::no_gradient) {
+    if (grad_enabled() && (inputs.needs_grad() || ...))
+      output.handle()->node = Ref<Node>(new detail::Step<Op, sizeof...(X)>(op, output, {&inputs...}));
+  }
+}
+
+/// Carries out an operation on tensors and records it. Opens the Scope that names it in errors.
+template <class Op, class First, class... X> Tensor apply(const Op& op, const First& first, const X&... more) {
+  const Scope scope(Op::info.name, detail::where_of(first));
+  const auto run = [&](const auto&... x) {
+    if constexpr (sizeof...(x) > 1) detail::check_same_device({&x...});
+    Tensor y = op.forward(x...);
+    if (DetectAnomaly::enabled()) detail::check_finite(y, "the result");
+    record(op, y, x...);
+    return y;
+  };
+  return run(detail::tensor_of(first), detail::tensor_of(more)...);
+}
+
+}  // namespace gradus

@@ -1,0 +1,40 @@
+#pragma once
+// Reading and writing tensors of any strides and dtype in plain runs of one type.
+
+#include "core/tensor.h"
+
+namespace gradus::cpu {
+
+/// How many elements kernels take at a time: small enough for several operands to stay in the L1 cache.
+constexpr int64_t chunk = 2048;
+
+/// Copies elements [begin, begin + n) of `x`, counted row by row, to `out`, converted to T (float, double or int64_t).
+template <class T> void gather(const Tensor& x, int64_t begin, int64_t n, T* out);
+
+/// Writes n values to elements [begin, begin + n) of `y`, converted to its dtype.
+template <class T> void scatter(const T* values, const Tensor& y, int64_t begin, int64_t n);
+
+/// Copies `from` to `to`, of the same shape but any strides and dtypes.
+void copy(const Tensor& from, const Tensor& to);
+
+/// The address of a tensor's first element.
+template <class T> T* pointer(const Tensor& x) { return static_cast<T*>(x.storage()->data()) + x.offset(); }
+
+/// A tensor as a sequence of T: read in place where it lies as such, gathered into a buffer otherwise.
+template <class T> class Reader {
+ public:
+  explicit Reader(const Tensor& x) : x_(&x) {
+    if (x.is_contiguous() && x.dtype() == dtype_of<T>()) direct_ = pointer<const T>(x);
+  }
+  const T* read(int64_t begin, int64_t n, T* buffer) const {
+    if (direct_) return direct_ + begin;
+    gather(*x_, begin, n, buffer);
+    return buffer;
+  }
+
+ private:
+  const Tensor* x_;
+  const T* direct_ = nullptr;
+};
+
+}  // namespace gradus::cpu

@@ -1,0 +1,74 @@
+#pragma once
+// The CPU kernel of every elementwise formula: an Eigen expression evaluated on a chunk at a time, chunks shared out
+// over threads. One element is computed with plain scalars.
+
+#include <array>
+
+#include "ops/cpu/eigen.h"
+#include "ops/cpu/gather.h"
+#include "ops/cpu/parallel.h"
+
+namespace gradus::cpu {
+
+/// Formulas that also make sense on int64 say `static constexpr bool integers = true`.
+template <class Op> constexpr bool for_integers = requires { Op::integers; };
+/// Formulas whose result is a truth value say `static constexpr bool predicate = true`.
+template <class Op> constexpr bool is_predicate = requires { Op::predicate; };
+
+/// Calls `run.operator()<T>()` with the type in which a formula computes for tensors of this dtype.
+template <class Op, class F> void with_compute_type(Dtype dtype, F&& run) {
+  if (dtype == float64) return run.template operator()<double>();
+  if constexpr (for_integers<Op>)
+    if (!is_floating_point(dtype)) return run.template operator()<int64_t>();
+  run.template operator()<float>();
+}
+
+template <class T> T load_one(const Tensor& x) {
+  if (x.dtype() == dtype_of<T>()) return *pointer<T>(x);
+  return visit(x.dtype(), [&]<class S>() { return convert<T>(*pointer<S>(x)); });
+}
+
+template <class T> void store_one(const Tensor& y, T value) {
+  if (y.dtype() == dtype_of<T>()) *pointer<T>(y) = value;
+  else *pointer<BFloat16>(y) = BFloat16(float(value));
+}
+
+/// Evaluates `expression` into elements [begin, begin + n) of the contiguous tensor y.
+template <class T, class E> void store(const E& expression, const Tensor& y, int64_t begin, int64_t n) {
+  if (y.dtype() == dtype_of<T>()) {
+    Out<T>(pointer<T>(y) + begin, n) = expression;
+  } else {
+    alignas(64) T buffer[chunk];
+    Out<T>(buffer, n) = expression;
+    scatter(buffer, y, begin, n);
+  }
+}
+
+/// y = op.forward(x…). All x have y's shape, with any strides; y is contiguous.
+template <class Op, size_t N> void map_forward(const Op& op, const std::array<const Tensor*, N>& x, const Tensor& y) {
+  using Each = std::make_index_sequence<N>;
+  const int64_t size = y.numel();
+  with_compute_type<Op>(x[N - 1]->dtype(), [&]<class T>() {
+    [&]<size_t... I>(std::index_sequence<I...>) {
+      if (size == 1) {
+        const auto value = op.forward(load_one<T>(*x[I])...);
+        if constexpr (is_predicate<Op>) *pointer<bool>(y) = value;
+        else store_one<T>(y, value);
+        return;
+      }
+      const Reader<T> readers[] = {Reader<T>(*x[I])...};
+      parallel_for(size, parallel_grain, [&](int64_t begin, int64_t end) {
+        alignas(64) T buffers[N][chunk];
+        for (int64_t i = begin; i < end; i += chunk) {
+          const int64_t n = std::min(chunk, end - i);
+          const auto value = op.forward(In<T>(readers[I].read(i, n, buffers[I]), n)...);
+          if constexpr (is_predicate<Op>) Out<bool>(pointer<bool>(y) + i, n) = value;
+          else store<T>(value, y, i, n);
+        }
+      });
+    }
+    (Each());
+  });
+}
+
+}  // namespace gradus::cpu

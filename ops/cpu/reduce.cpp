@@ -1,0 +1,145 @@
+#include "ops/cpu/reduce.h"
+
+#include <limits>
+
+#include "ops/cpu/eigen.h"
+#include "ops/cpu/gather.h"
+#include "ops/cpu/parallel.h"
+
+namespace gradus::cpu {
+namespace {
+
+struct Sum {
+  template <class T> static constexpr T identity = T(0);
+  template <class A> static auto over(const A& x) { return x.sum(); }
+  template <class A, class B> static auto combine(const A& a, const B& b) { return a + b; }
+};
+struct Maximum {
+  template <class T> static constexpr T identity =
+      std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
+  template <class A> static auto over(const A& x) { return x.template maxCoeff<Eigen::PropagateNaN>(); }
+  template <class A, class B> static auto combine(const A& a, const B& b) { return maximum(a, b); }
+};
+struct Minimum {
+  template <class T> static constexpr T identity =
+      std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
+  template <class A> static auto over(const A& x) { return x.template minCoeff<Eigen::PropagateNaN>(); }
+  template <class A, class B> static auto combine(const A& a, const B& b) { return minimum(a, b); }
+};
+
+// The widest type in which partial results are combined.
+template <class T> using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
+
+constexpr int64_t block = 8192;  // elements summed at once by Eigen's SIMD tree; fixed, so that rounding is, too
+
+template <class R, class T, class Read>
+T reduce_run(int64_t n, Read&& read) {
+  Eigen::Array<Wide<T>, 1, 1> total(R::template identity<Wide<T>>);
+  alignas(64) T buffer[chunk];
+  for (int64_t i = 0; i < n; i += chunk) {
+    const int64_t length = std::min(chunk, n - i);
+    const Eigen::Array<Wide<T>, 1, 1> part(Wide<T>(R::over(In<T>(read(i, length, buffer), length))));
+    total = R::combine(total, part).eval();
+  }
+  return T(total(0));
+}
+
+// Kept dimensions outside, reduced ones inside: each result is a run of n elements.
+template <class R, class T>
+void reduce_rows(const Tensor& x, int64_t rows, int64_t n, double scale, T* out) {
+  const Reader<T> reader(x);
+  if (rows == 1 && n > 4 * parallel_grain) {  // one long run: blocks on their own, then their results
+    const int64_t blocks = (n + block - 1) / block;
+    Array<T> partial(blocks);
+    parallel_for(blocks, 4, [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; ++b)
+        partial(b) = reduce_run<R, T>(std::min(block, n - b * block), [&](int64_t i, int64_t length, T* buffer) {
+          return reader.read(b * block + i, length, buffer);
+        });
+    });
+    out[0] = T(reduce_run<R, T>(blocks, [&](int64_t i, int64_t, T*) { return partial.data() + i; }) * T(scale));
+    return;
+  }
+  parallel_for(rows, std::max<int64_t>(1, parallel_grain / std::max<int64_t>(n, 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      out[row] = T(reduce_run<R, T>(n, [&](int64_t i, int64_t length, T* buffer) {
+                     return reader.read(row * n + i, length, buffer);
+                   }) * T(scale));
+  });
+}
+
+// Reduced dimensions outside, kept ones inside: rows are combined, a strip of columns at a time.
+template <class R, class T>
+void reduce_columns(const T* x, int64_t rows, int64_t columns, double scale, T* out) {
+  constexpr int64_t strip = 256, together = 64;
+  const int64_t strips = (columns + strip - 1) / strip;
+  parallel_for(strips, std::max<int64_t>(1, parallel_grain / std::max<int64_t>(rows * strip, 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t s = begin; s < end; ++s) {
+      const int64_t first = s * strip, width = std::min(strip, columns - first);
+      Eigen::Array<T, Eigen::Dynamic, 1, 0, strip, 1> total = Array<T>::Constant(width, R::template identity<T>), part = total;
+      for (int64_t row = 0; row < rows; row += together) {
+        part = In<T>(x + row * columns + first, width);
+        for (int64_t r = row + 1; r < std::min(rows, row + together); ++r)
+          part = R::combine(part, In<T>(x + r * columns + first, width));
+        total = R::combine(total, part).eval();
+      }
+      Out<T>(out + first, width) = total * T(scale);
+    }
+  });
+}
+
+template <class R, class T>
+void reduce_as(const Tensor& x, unsigned dims, double scale, T* out) {
+  Shape kept, reduced;
+  Strides kept_strides, reduced_strides;
+  bool reduced_outside = true, reduced_inside = true;
+  for (int i = 0; i < x.dim(); ++i) {
+    const bool reduce_this = dims >> i & 1;
+    (reduce_this ? reduced : kept).push_back(x.shape()[i]);
+    (reduce_this ? reduced_strides : kept_strides).push_back(x.strides()[i]);
+    if (reduce_this && !kept.empty()) reduced_outside = false;
+    if (!reduce_this && !reduced.empty()) reduced_inside = false;
+  }
+  const int64_t rows = kept.numel(), n = reduced.numel();
+  if (reduced_inside) return reduce_rows<R>(x, rows, n, scale, out);
+  if (reduced_outside && x.is_contiguous() && x.dtype() == dtype_of<T>())
+    return reduce_columns<R>(pointer<const T>(x), n, rows, scale, out);
+  for (int i = 0; i < reduced.dim(); ++i) kept.push_back(reduced[i]), kept_strides.push_back(reduced_strides[i]);
+  reduce_rows<R>(x.alias(kept, kept_strides, x.offset()), rows, n, scale, out);
+}
+
+template <class R>
+void reduce_with(const Tensor& x, unsigned dims, double scale, const Tensor& y) {
+  if (y.dtype() == float64) return reduce_as<R>(x, dims, scale, pointer<double>(y));
+  if (y.dtype() == int64) return reduce_as<R>(x, dims, scale, pointer<int64_t>(y));
+  if (y.dtype() == float32) return reduce_as<R>(x, dims, scale, pointer<float>(y));
+  const Tensor as_float = Tensor::empty(y.shape(), float32);
+  reduce_as<R>(x, dims, scale, pointer<float>(as_float));
+  copy(as_float, y);
+}
+
+}  // namespace
+
+void reduce(Reduction reduction, const Tensor& x, unsigned dims, double scale, const Tensor& y) {
+  if (reduction == Reduction::sum) reduce_with<Sum>(x, dims, scale, y);
+  else if (reduction == Reduction::maximum) reduce_with<Maximum>(x, dims, scale, y);
+  else reduce_with<Minimum>(x, dims, scale, y);
+}
+
+void arg_extreme(bool largest, const Tensor& x, int64_t n, const Tensor& y) {
+  visit(x.dtype(), [&]<class T>() {
+    const T* values = pointer<const T>(x);
+    int64_t* out = pointer<int64_t>(y);
+    parallel_for(y.numel(), std::max<int64_t>(1, parallel_grain / n), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        const T* v = values + row * n;
+        int64_t best = 0;
+        for (int64_t i = 1; i < n && v[best] == v[best]; ++i)  // the first NaN wins
+          if (v[i] != v[i] || (largest ? v[i] > v[best] : v[i] < v[best])) best = i;
+        out[row] = best;
+      }
+    });
+  });
+}
+
+}  // namespace gradus::cpu

@@ -1,0 +1,172 @@
+#pragma once
+// How a formula struct becomes an operation. For the files of ops/ and for programs that bring a formula of their own:
+//
+//   struct Cube {
+//     static constexpr gradus::Info info{"cube"};
+//     template <class T> auto forward(const T& x) const { return x * x * x; }
+//     template <class T> auto backward(const T& dy, const T& x) const { return dy * gradus::formula::number<T>(3) * x *
+//     x; }
+//   };
+//   gradus::Tensor y = gradus::map(Cube{}, x);
+//
+// The kernels, every order of derivative and the printed formula follow. This header includes Eigen: keep it in .cpp
+// files.
+
+#include <utility>
+
+#include "ops/apply.h"
+#include "ops/cpu/map_kernel.h"
+#include "ops/map.h"
+#include "ops/operations.h"
+#include "ops/symbol.h"
+
+namespace gradus {
+namespace detail {
+
+/// Brings operands to a common dtype and shape (recording the conversions). `condition`: the first is a truth value and
+/// takes no part in choosing the dtype.
+void prepare_operands(std::span<const Arg* const> args, std::span<Tensor> x, bool integers, bool condition);
+
+inline bool ready(const Tensor& x) { return is_floating_point(x.dtype()); }
+
+template <class Op, class... A> Tensor map_args(const Op& op, const A&... args) {
+  constexpr size_t N = sizeof...(A);
+  constexpr bool condition = requires { Op::condition_first; };
+  const std::array<const Arg*, N> each{&args...};
+  const Scope scope(Op::info.name, each[0]->where());
+  std::array<const Tensor*, N> x;
+  std::array<Tensor, N> prepared;
+  bool as_they_are = !condition;
+  for (size_t i = 0; i < N && as_they_are; ++i) {
+    if (each[i]->is_number()) {
+      as_they_are = false;
+    } else {
+      x[i] = &each[i]->tensor();
+      as_they_are =
+          is_floating_point(x[i]->dtype()) && x[i]->dtype() == x[0]->dtype() && x[i]->shape() == x[0]->shape();
+    }
+  }
+  if (!as_they_are) {
+    prepare_operands(each, prepared, cpu::for_integers<Op>, condition);
+    for (size_t i = 0; i < N; ++i) x[i] = &prepared[i];
+  }
+  const Tensor& last = *x[N - 1];
+  const Tensor y = Tensor::empty(last.shape(), cpu::is_predicate<Op> ? boolean : last.dtype(), last.device());
+  cpu::map_forward(op, x, y);
+  if (DetectAnomaly::enabled()) check_finite(y, "the result");
+  std::apply([&](const auto*... tensors) { record(op, y, *tensors...); }, x);
+  return y;
+}
+
+template <class T> auto as_tuple(T&& value) {
+  if constexpr (requires { std::tuple_size<std::remove_cvref_t<T>>::value; }) return std::forward<T>(value);
+  else return std::tuple(std::forward<T>(value));
+}
+
+// op.backward called with what its signature asks for.
+template <class Op, size_t N, class T, class... X>
+auto call_formula(const Op& op, const T& dy, const T& y, const X&... x) {
+  constexpr Keeps k = keeps<Op, N>;
+  if constexpr (k == Keeps::nothing) return as_tuple(op.backward(dy));
+  else if constexpr (k == Keeps::inputs) return as_tuple(op.backward(dy, x...));
+  else if constexpr (k == Keeps::output) return as_tuple(op.backward(dy, formula::Output<T>(y)));
+  else return as_tuple(op.backward(dy, x..., formula::Output<T>(y)));
+}
+
+template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, const std::array<Tensor, N>& x,
+                                                const Tensor& y, std::span<const bool> wanted,
+                                                std::span<Tensor> gradients) {
+  constexpr bool use_x = keeps_inputs(keeps<Op, N>), use_y = keeps_output(keeps<Op, N>);
+  using Each = std::make_index_sequence<N>;
+  const int64_t size = dy.numel();
+  cpu::with_compute_type<Op>(dy.dtype(), [&]<class T>() {
+    if constexpr (std::is_floating_point_v<T>) {
+      [&]<size_t... I>(std::index_sequence<I...>) {
+        using cpu::In;
+        // A gradient that is dy itself (addition) is handed on, not computed.
+        using Result = decltype(call_formula<Op, N>(op, std::declval<In<T>>(), std::declval<In<T>>(),
+                                                    (void(I), std::declval<In<T>>())...));
+        constexpr bool same[] = {std::is_same_v<std::tuple_element_t<I, Result>, In<T>>...};
+        bool compute = false;
+        for (size_t i = 0; i < N; ++i) {
+          if (!wanted[i]) continue;
+          if (same[i]) gradients[i] = dy;
+          else gradients[i] = Tensor::empty(dy.shape(), dy.dtype(), dy.device()), compute = true;
+        }
+        if (!compute) return;
+        if (size == 1) {
+          const auto one = [&](const Tensor& t, bool use) { return use ? cpu::load_one<T>(t) : T(0); };
+          const auto result = call_formula<Op, N>(op, one(dy, true), one(y, use_y), one(x[I], use_x)...);
+          ((wanted[I] && !same[I] ? cpu::store_one<T>(gradients[I], std::get<I>(result)) : void()), ...);
+          return;
+        }
+        const cpu::Reader<T> read_dy(dy), read_y(use_y ? y : dy), readers[] = {cpu::Reader<T>(use_x ? x[I] : dy)...};
+        cpu::parallel_for(size, cpu::parallel_grain, [&](int64_t begin, int64_t end) {
+          constexpr int64_t chunk = cpu::chunk;
+          alignas(64) T buffers[N][chunk], buffer_dy[chunk], buffer_y[chunk];
+          for (int64_t i = begin; i < end; i += chunk) {
+            const int64_t n = std::min(chunk, end - i);
+            const In<T> g(read_dy.read(i, n, buffer_dy), n);
+            const auto result = call_formula<Op, N>(op, g, use_y ? In<T>(read_y.read(i, n, buffer_y), n) : g,
+                                                    (use_x ? In<T>(readers[I].read(i, n, buffers[I]), n) : g)...);
+            ((wanted[I] && !same[I] ? cpu::store<T>(std::get<I>(result), gradients[I], i, n) : void()), ...);
+          }
+        });
+      }
+      (Each());
+    }
+  });
+}
+
+template <class Op, size_t N> std::string map_formula(const Op& op, std::span<const std::string> names) {
+  return [&]<size_t... I>(std::index_sequence<I...>) { return op.forward(Symbol(names[I])...).text(); }
+  (std::make_index_sequence<N>());
+}
+
+}  // namespace detail
+
+template <class Op> Tensor map(const Op& op, const Arg& x) { return detail::map_args(op, x); }
+template <class Op> Tensor map(const Op& op, const Arg& a, const Arg& b) { return detail::map_args(op, a, b); }
+template <class Op> Tensor map(const Op& op, const Arg& a, const Arg& b, const Arg& c) {
+  return detail::map_args(op, a, b, c);
+}
+
+/// The number of operands of a formula.
+template <class Op> constexpr size_t arity = [] {
+  if (requires(const Op op, float x) { op.forward(x); }) return 1;
+  return requires(const Op op, float x) { op.forward(x, x); }
+  ? 2 : 3;
+}();
+
+/// How a formula's operands are called when it is printed on its own.
+template <class Op>
+constexpr std::array<const char*, 3> operand_names = arity<Op> == 1   ? std::array{"x", "", ""}
+                                                     : arity<Op> == 2 ? std::array{"a", "b", ""}
+                                                                      : std::array{"c", "a", "b"};
+
+/// What there is to say about the formulas of a list; compiles everything that belongs to them.
+template <class... Op>
+std::vector<Operation> describe(List<Op...>) {
+  const auto entry = []<class O>(O op) {
+    constexpr size_t n = arity<O>;
+    Operation about;
+    about.name = O::info.name;
+    about.arity = n;
+    about.keeps = detail::keeps<O, n>;
+    if constexpr (requires { O::low; }) about.low = O::low, about.high = O::high;
+    about.integers = cpu::for_integers<O>;
+    about.predicate = cpu::is_predicate<O>;
+    about.condition = requires { O::condition_first; };
+    [&]<size_t... I>(std::index_sequence<I...>) {
+      about.formula = op.forward(Symbol(operand_names<O>[I])...).text();
+      about.apply = [](std::span<const Tensor> x) { return map(O{}, x[I]...); };
+      if constexpr (detail::keeps<O, n> != detail::Keeps::no_gradient)
+        std::apply([&](const auto&... each) { about.gradients = {each.text()...}; },
+                   detail::call_formula<O, n>(op, Symbol("dy"), Symbol("y"), Symbol(operand_names<O>[I])...));
+    }(std::make_index_sequence<n>());
+    return about;
+  };
+  return {entry(Op{})...};
+}
+
+}  // namespace gradus

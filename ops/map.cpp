@@ -1,0 +1,97 @@
+#include "ops/map.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/apply.h"
+#include "ops/comparison.h"
+#include "ops/reduce.h"
+#include "ops/view.h"
+
+namespace gradus::detail {
+namespace {
+
+int category(Dtype dtype) { return is_floating_point(dtype) ? 2 : dtype == int64 ? 1 : 0; }
+
+// PyTorch's rule: tensors with dimensions decide; scalars, and after them plain numbers, matter only if they are of a
+// higher category (bool, integer, floating point).
+Dtype common_dtype(std::span<const Arg* const> args, bool integers) {
+  bool any[3] = {};
+  Dtype found[3] = {boolean, boolean, boolean};
+  for (const Arg* arg : args) {
+    const int kind = arg->is_number() ? 2 : arg->tensor().dim() == 0 ? 1 : 0;
+    const Dtype dtype = arg->is_number() ? (arg->is_integer() ? int64 : float32) : arg->tensor().dtype();
+    found[kind] = any[kind] ? promote(found[kind], dtype) : dtype;
+    any[kind] = true;
+  }
+  Dtype result = boolean;
+  bool decided = false;
+  for (int kind = 0; kind < 3; ++kind)
+    if (any[kind] && (!decided || category(found[kind]) > category(result))) {
+      result = found[kind];
+      decided = true;
+    }
+  if (is_floating_point(result)) return result;
+  return integers ? int64 : float32;
+}
+
+}  // namespace
+
+void prepare_operands(std::span<const Arg* const> args, std::span<Tensor> x, bool integers, bool condition) {
+  const size_t first = condition ? 1 : 0;
+  const Dtype dtype = common_dtype(args.subspan(first), integers);
+  Shape shape;
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (args[i]->is_number()) {
+      x[i] = Tensor(args[i]->number(), dtype);
+    } else {
+      x[i] = i < first ? args[i]->tensor() : to(args[i]->tensor(), dtype);
+      shape = broadcast_shapes(shape, x[i].shape());
+    }
+  }
+  if (condition && x[0].dtype() != boolean)
+    fail("the condition must be a bool tensor, such as x > 0, not " + std::string(to_string(x[0].dtype())));
+  if (args.size() > 1) check_same_device({&x[0], &x[args.size() - 1]});
+  for (Tensor& each : x.first(args.size())) each = expand(each, shape);
+}
+
+void check_same_device(std::initializer_list<const Tensor*> inputs) {
+  for (const Tensor* input : inputs)
+    if (input->device() != (*inputs.begin())->device())
+      fail("the operands lie on different devices, " + to_string((*inputs.begin())->device()) + " and " +
+           to_string(input->device()) + "; move one with to(x, device)");
+}
+
+void check_finite(const Tensor& tensor, const char* what) {
+  if (!is_floating_point(tensor.dtype())) return;
+  for (int64_t i = 0; i < tensor.numel(); ++i) {
+    const double value = tensor.at(i);
+    if (std::isfinite(value)) continue;
+    fail(std::string(what) + " has " + (std::isnan(value) ? "a NaN" : "an infinity") + " at element " + std::to_string(i) +
+         " of " + to_string(tensor.shape()));
+  }
+}
+
+void fail_released() {
+  fail("the values that it saved were freed by an earlier backward pass; pass {.retain_graph = true} to that one");
+}
+
+void fail_changed() {
+  fail("a tensor that it saved for the backward pass was changed in place afterwards; change a copy: clone(x)");
+}
+
+Tensor SavedInput::get() const {
+  if (body_->storage->version() != version_) fail_changed();
+  return Tensor(body_);
+}
+
+std::string fill_in(const char* formula, std::span<const std::string> names) {
+  std::string text;
+  for (; *formula; ++formula) {
+    if (*formula == '$') text += names[size_t(*++formula - '0')];
+    else text += *formula;
+  }
+  return text;
+}
+
+}  // namespace gradus::detail

@@ -1,0 +1,227 @@
+#include "ops/reduce.h"
+
+#include "ops/apply.h"
+#include "ops/arithmetic.h"
+#include "ops/comparison.h"
+#include "ops/cpu/reduce.h"
+#include "ops/exponential.h"
+#include "ops/view.h"
+
+namespace gradus {
+namespace {
+
+/// The dimensions that a reduction takes, and the shapes around it.
+struct Reduced {
+  unsigned dims = 0;  // a bit each
+  Shape from, kept;   // the input's shape; the same with reduced sizes 1
+  Shape result;       // what the user asked for
+  int64_t count = 1;  // elements behind each result
+
+  Reduced(const Tensor& x, const Dims& wanted, bool keepdim) : from(x.shape()) {
+    if (wanted.all) dims = (1u << x.dim()) - 1;
+    for (int64_t dim : wanted.list) {
+      const unsigned bit = 1u << normalize_dim(dim, x.dim());
+      if (dims & bit) fail("dimension " + std::to_string(dim) + " is named twice");
+      dims |= bit;
+    }
+    kept = from;
+    for (int i = 0; i < x.dim(); ++i) {
+      const bool reduce_this = dims >> i & 1;
+      if (reduce_this) count *= from[i], kept[i] = 1;
+      if (!reduce_this || keepdim) result.push_back(kept[i]);
+    }
+  }
+
+  /// Something of the result's shape, such as dy, repeated to the input's.
+  Tensor spread(const Tensor& y) const { return expand(reshape(y, kept), from); }
+  Tensor run(cpu::Reduction reduction, const Tensor& x, double scale = 1) const {
+    const Tensor y = Tensor::empty(result, x.dtype() == boolean ? int64 : x.dtype(), x.device());
+    cpu::reduce(reduction, x, dims, scale, y);
+    return y;
+  }
+  std::string formula(const char* name, std::span<const std::string> names) const {
+    std::string text = std::string(name) + "(" + names[0];
+    if (dims == (1u << from.dim()) - 1) return text + ")";
+    Shape list;
+    for (int i = 0; i < from.dim(); ++i)
+      if (dims >> i & 1) list.push_back(i);
+    return text + ", " + to_string(list) + ")";
+  }
+};
+
+struct Sum : Reduced {
+  static constexpr Info info{"sum"};
+  Tensor forward(const Tensor& x) const { return run(cpu::Reduction::sum, x); }
+  Tensor backward(const Tensor& dy) const { return spread(dy); }
+  std::string formula(std::span<const std::string> names) const { return Reduced::formula("sum", names); }
+};
+
+struct Mean : Reduced {
+  static constexpr Info info{"mean"};
+  Tensor forward(const Tensor& x) const { return run(cpu::Reduction::sum, x, 1. / double(count)); }
+  Tensor backward(const Tensor& dy) const { return spread(dy * (1. / double(count))); }
+  std::string formula(std::span<const std::string> names) const { return Reduced::formula("mean", names); }
+};
+
+struct Extreme : Reduced {
+  static constexpr Info info{"amax"};
+  cpu::Reduction reduction;
+  Tensor forward(const Tensor& x) const { return run(reduction, x); }
+  Tensor backward(const Tensor& dy, const Tensor& x, const SavedOutput& y) const {
+    const Tensor mask = to(x == spread(y.detach()), x.dtype());
+    return mask * spread(dy / reshape(sum_to(mask, kept), result));
+  }
+  std::string formula(std::span<const std::string> names) const {
+    return Reduced::formula(reduction == cpu::Reduction::maximum ? "max" : "min", names);
+  }
+};
+
+struct Variance : Reduced {
+  static constexpr Info info{"var"};
+  double correction;
+  Tensor forward(const Tensor& x) const {
+    const NoGrad off;
+    const Tensor centred = x - expand(reshape(run(cpu::Reduction::sum, x, 1. / double(count)), kept), from);
+    return run(cpu::Reduction::sum, square(centred), scale());
+  }
+  Tensor backward(const Tensor& dy, const Tensor& x) const {
+    const Tensor mean = sum_to(x, kept) * (1. / double(count));
+    return spread(dy) * (x - expand(mean, from)) * (2 * scale());
+  }
+  double scale() const { return 1 / std::max(0., double(count) - correction); }
+  std::string formula(std::span<const std::string> names) const { return Reduced::formula("var", names); }
+};
+
+struct LogSumExp : Reduced {
+  static constexpr Info info{"logsumexp"};
+  Tensor forward(const Tensor& x) const {
+    const NoGrad off;
+    Tensor largest = reshape(run(cpu::Reduction::maximum, x), kept);
+    largest = where(isfinite(largest), largest, 0);
+    return log(run(cpu::Reduction::sum, exp(x - largest))) + reshape(largest, result);
+  }
+  Tensor backward(const Tensor& dy, const Tensor& x, const SavedOutput& y) const {
+    return spread(dy) * exp(x - spread(y));
+  }
+  std::string formula(std::span<const std::string> names) const { return Reduced::formula("logsumexp", names); }
+};
+
+struct Norm : Reduced {
+  static constexpr Info info{"norm"};
+  Tensor forward(const Tensor& x) const {
+    const NoGrad off;
+    return sqrt(run(cpu::Reduction::sum, square(x)));
+  }
+  Tensor backward(const Tensor& dy, const Tensor& x, const SavedOutput& y) const {
+    const Tensor length = where(y > 0, y, 1);
+    return x * spread(dy / length);
+  }
+  std::string formula(std::span<const std::string> names) const {
+    return from.dim() == 1 || count == from.numel() ? "‖" + names[0] + "‖" : Reduced::formula("norm", names);
+  }
+};
+
+struct SumTo {
+  static constexpr Info info{"sum_to", "sum_to($0)"};
+  Shape shape, from;
+  Tensor forward(const Tensor& x) const {
+    unsigned dims = 0;
+    const int added = x.dim() - shape.dim();
+    for (int i = 0; i < x.dim(); ++i)
+      if (i < added || (shape[i - added] == 1 && x.shape()[i] != 1)) dims |= 1u << i;
+    const Tensor y = Tensor::empty(shape, x.dtype(), x.device());
+    cpu::reduce(cpu::Reduction::sum, x, dims, 1, y);
+    return y;
+  }
+  Tensor backward(const Tensor& dy) const { return expand(dy, from); }
+};
+
+void require_floating_point(const Tensor& x) {
+  if (!is_floating_point(x.dtype()))
+    fail("x holds " + std::string(to_string(x.dtype())) + "; convert it first: to(x, float32)");
+}
+
+void require_elements(const Tensor& x, const Reduced& reduced) {
+  if (reduced.count == 0 && reduced.result.numel() > 0) fail("x is " + to_string(x.shape()) + ": there is no element to choose from");
+}
+
+Tensor extreme(const char* name, cpu::Reduction reduction, const Arg& x, const Dims& dims, bool keepdim) {
+  const Scope scope(name, x.where());
+  const Reduced reduced(*x, dims, keepdim);
+  require_elements(*x, reduced);
+  return apply(Extreme{reduced, reduction}, x);
+}
+
+Tensor arg_extreme(const char* name, bool largest, const Arg& x, int64_t dim, bool keepdim) {
+  const Scope scope(name, x.where());
+  const Tensor rows = contiguous(transpose(x->detach(), dim, -1));
+  if (x->size(dim) == 0) fail("x is " + to_string(x->shape()) + ": there is no element to choose from");
+  Shape shape = rows.shape();
+  shape[shape.dim() - 1] = 1;
+  const Tensor y = Tensor::empty(shape, int64, x->device());
+  cpu::arg_extreme(largest, rows, rows.shape().back(), y);
+  const Tensor index = transpose(y, dim, -1);
+  return keepdim ? index : squeeze(index, dim);
+}
+
+}  // namespace
+
+Tensor sum(const Arg& x, const Dims& dims, bool keepdim) {
+  const Scope scope("sum", x.where());
+  return apply(Sum{{*x, dims, keepdim}}, x);
+}
+
+Tensor mean(const Arg& x, const Dims& dims, bool keepdim) {
+  const Scope scope("mean", x.where());
+  require_floating_point(*x);
+  return apply(Mean{{*x, dims, keepdim}}, x);
+}
+
+Tensor amax(const Arg& x, const Dims& dims, bool keepdim) { return extreme("amax", cpu::Reduction::maximum, x, dims, keepdim); }
+Tensor amin(const Arg& x, const Dims& dims, bool keepdim) { return extreme("amin", cpu::Reduction::minimum, x, dims, keepdim); }
+
+Tensor var(const Arg& x, const Dims& dims, bool keepdim, double correction) {
+  const Scope scope("var", x.where());
+  require_floating_point(*x);
+  return apply(Variance{{*x, dims, keepdim}, correction}, x);
+}
+
+Tensor std(const Arg& x, const Dims& dims, bool keepdim, double correction) {
+  const Scope scope("std", x.where());
+  return sqrt(var(x, dims, keepdim, correction));
+}
+
+Tensor logsumexp(const Arg& x, const Dims& dims, bool keepdim) {
+  const Scope scope("logsumexp", x.where());
+  require_floating_point(*x);
+  return apply(LogSumExp{{*x, dims, keepdim}}, x);
+}
+
+Tensor norm(const Arg& x, const Dims& dims, bool keepdim) {
+  const Scope scope("norm", x.where());
+  require_floating_point(*x);
+  return apply(Norm{{*x, dims, keepdim}}, x);
+}
+
+Tensor any(const Arg& x, const Dims& dims, bool keepdim) {
+  const Scope scope("any", x.where());
+  return sum(*x != 0, dims, keepdim) != 0;
+}
+
+Tensor all(const Arg& x, const Dims& dims, bool keepdim) {
+  const Scope scope("all", x.where());
+  return sum(*x == 0, dims, keepdim) == 0;
+}
+
+Tensor argmax(const Arg& x, int64_t dim, bool keepdim) { return arg_extreme("argmax", true, x, dim, keepdim); }
+Tensor argmin(const Arg& x, int64_t dim, bool keepdim) { return arg_extreme("argmin", false, x, dim, keepdim); }
+
+Tensor sum_to(const Arg& x, const Shape& shape) {
+  const Scope scope("sum_to", x.where());
+  if (shape == x->shape()) return *x;
+  if (broadcast_shapes(shape, x->shape()) != x->shape())
+    fail("x is " + to_string(x->shape()) + ", which is not what " + to_string(shape) + " broadcasts to");
+  return apply(SumTo{shape, x->shape()}, x);
+}
+
+}  // namespace gradus
