@@ -101,17 +101,20 @@ template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, 
           return;
         }
         const cpu::Reader<T> read_dy(dy), read_y(use_y ? y : dy), readers[] = {cpu::Reader<T>(use_x ? x[I] : dy)...};
-        cpu::parallel_for(size, cpu::parallel_grain, [&](int64_t begin, int64_t end) {
-          constexpr int64_t chunk = cpu::chunk;
-          alignas(64) T buffers[N][chunk], buffer_dy[chunk], buffer_y[chunk];
-          for (int64_t i = begin; i < end; i += chunk) {
-            const int64_t n = std::min(chunk, end - i);
-            const In<T> g(read_dy.read(i, n, buffer_dy), n);
-            const auto result = call_formula<Op, N>(op, g, use_y ? In<T>(read_y.read(i, n, buffer_y), n) : g,
-                                                    (use_x ? In<T>(readers[I].read(i, n, buffers[I]), n) : g)...);
-            ((wanted[I] && !same[I] ? cpu::store<T>(std::get<I>(result), gradients[I], i, n) : void()), ...);
-          }
-        });
+        cpu::parallel_for(
+            size, cpu::parallel_grain,
+            [&](int64_t begin, int64_t end) {
+              constexpr int64_t chunk = cpu::chunk;
+              alignas(64) T buffers[N][chunk], buffer_dy[chunk], buffer_y[chunk];
+              for (int64_t i = begin; i < end; i += chunk) {
+                const int64_t n = std::min(chunk, end - i);
+                const In<T> g(read_dy.read(i, n, buffer_dy), n);
+                const auto result = call_formula<Op, N>(op, g, use_y ? In<T>(read_y.read(i, n, buffer_y), n) : g,
+                                                        (use_x ? In<T>(readers[I].read(i, n, buffers[I]), n) : g)...);
+                ((wanted[I] && !same[I] ? cpu::store<T>(std::get<I>(result), gradients[I], i, n) : void()), ...);
+              }
+            },
+            cpu::chunk);
       }
       (Each());
     }
@@ -139,14 +142,12 @@ template <class Op> constexpr size_t arity = [] {
 }();
 
 /// How a formula's operands are called when it is printed on its own.
-template <class Op>
-constexpr std::array<const char*, 3> operand_names = arity<Op> == 1   ? std::array{"x", "", ""}
-                                                     : arity<Op> == 2 ? std::array{"a", "b", ""}
-                                                                      : std::array{"c", "a", "b"};
+template <class Op> constexpr std::array<const char*, 3> operand_names = arity<Op> == 1   ? std::array{"x", "", ""}
+                                                                         : arity<Op> == 2 ? std::array{"a", "b", ""}
+                                                                                          : std::array{"c", "a", "b"};
 
 /// What there is to say about the formulas of a list; compiles everything that belongs to them.
-template <class... Op>
-std::vector<Operation> describe(List<Op...>) {
+template <class... Op> std::vector<Operation> describe(List<Op...>) {
   const auto entry = []<class O>(O op) {
     constexpr size_t n = arity<O>;
     Operation about;
@@ -163,7 +164,8 @@ std::vector<Operation> describe(List<Op...>) {
       if constexpr (detail::keeps<O, n> != detail::Keeps::no_gradient)
         std::apply([&](const auto&... each) { about.gradients = {each.text()...}; },
                    detail::call_formula<O, n>(op, Symbol("dy"), Symbol("y"), Symbol(operand_names<O>[I])...));
-    }(std::make_index_sequence<n>());
+    }
+    (std::make_index_sequence<n>());
     return about;
   };
   return {entry(Op{})...};

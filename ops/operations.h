@@ -27,6 +27,7 @@ std::vector<Operation> activation_operations();
 std::vector<Operation> arithmetic_operations();
 std::vector<Operation> comparison_operations();
 std::vector<Operation> exponential_operations();
+std::vector<Operation> loss_operations();
 std::vector<Operation> trigonometric_operations();
 /// All of them.
 std::vector<Operation> elementwise_operations();

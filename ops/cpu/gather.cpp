@@ -95,6 +95,13 @@ void copy(const Tensor& from, const Tensor& to) {
   }
 }
 
+Tensor plain(const Tensor& x, Dtype dtype) {
+  if (x.is_contiguous() && x.dtype() == dtype) return x;
+  const Tensor y = Tensor::empty(x.shape(), dtype, x.device());
+  copy(x, y);
+  return y;
+}
+
 template void gather(const Tensor&, int64_t, int64_t, float*);
 template void gather(const Tensor&, int64_t, int64_t, double*);
 template void gather(const Tensor&, int64_t, int64_t, int64_t*);

@@ -20,6 +20,19 @@ void copy(const Tensor& from, const Tensor& to);
 /// The address of a tensor's first element.
 template <class T> T* pointer(const Tensor& x) { return static_cast<T*>(x.storage()->data()) + x.offset(); }
 
+/// x itself, or a copy of it if it is not of the given dtype or does not lie row by row.
+Tensor plain(const Tensor& x, Dtype dtype);
+
+/// Calls `kernel.operator()<T>(y)` with T float or double; for a bfloat16 y, on a float32 tensor that is then copied to
+/// it.
+template <class F> void compute_in_float(const Tensor& y, F&& kernel) {
+  if (y.dtype() == float64) return kernel.template operator()<double>(y);
+  if (y.dtype() == float32) return kernel.template operator()<float>(y);
+  const Tensor result = Tensor::empty(y.shape(), float32);
+  kernel.template operator()<float>(result);
+  copy(result, y);
+}
+
 /// A tensor as a sequence of T: read in place where it lies as such, gathered into a buffer otherwise.
 template <class T> class Reader {
  public:

@@ -57,15 +57,18 @@ template <class Op, size_t N> void map_forward(const Op& op, const std::array<co
         return;
       }
       const Reader<T> readers[] = {Reader<T>(*x[I])...};
-      parallel_for(size, parallel_grain, [&](int64_t begin, int64_t end) {
-        alignas(64) T buffers[N][chunk];
-        for (int64_t i = begin; i < end; i += chunk) {
-          const int64_t n = std::min(chunk, end - i);
-          const auto value = op.forward(In<T>(readers[I].read(i, n, buffers[I]), n)...);
-          if constexpr (is_predicate<Op>) Out<bool>(pointer<bool>(y) + i, n) = value;
-          else store<T>(value, y, i, n);
-        }
-      });
+      parallel_for(
+          size, parallel_grain,
+          [&](int64_t begin, int64_t end) {
+            alignas(64) T buffers[N][chunk];
+            for (int64_t i = begin; i < end; i += chunk) {
+              const int64_t n = std::min(chunk, end - i);
+              const auto value = op.forward(In<T>(readers[I].read(i, n, buffers[I]), n)...);
+              if constexpr (is_predicate<Op>) Out<bool>(pointer<bool>(y) + i, n) = value;
+              else store<T>(value, y, i, n);
+            }
+          },
+          chunk);
     }
     (Each());
   });

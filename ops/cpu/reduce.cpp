@@ -15,14 +15,16 @@ struct Sum {
   template <class A, class B> static auto combine(const A& a, const B& b) { return a + b; }
 };
 struct Maximum {
-  template <class T> static constexpr T identity =
-      std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
+  template <class T> static constexpr T identity = std::numeric_limits<T>::has_infinity
+                                                       ? -std::numeric_limits<T>::infinity()
+                                                       : std::numeric_limits<T>::lowest();
   template <class A> static auto over(const A& x) { return x.template maxCoeff<Eigen::PropagateNaN>(); }
   template <class A, class B> static auto combine(const A& a, const B& b) { return maximum(a, b); }
 };
 struct Minimum {
-  template <class T> static constexpr T identity =
-      std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
+  template <class T> static constexpr T identity = std::numeric_limits<T>::has_infinity
+                                                       ? std::numeric_limits<T>::infinity()
+                                                       : std::numeric_limits<T>::max();
   template <class A> static auto over(const A& x) { return x.template minCoeff<Eigen::PropagateNaN>(); }
   template <class A, class B> static auto combine(const A& a, const B& b) { return minimum(a, b); }
 };
@@ -32,8 +34,7 @@ template <class T> using Wide = std::conditional_t<std::is_same_v<T, float>, dou
 
 constexpr int64_t block = 8192;  // elements summed at once by Eigen's SIMD tree; fixed, so that rounding is, too
 
-template <class R, class T, class Read>
-T reduce_run(int64_t n, Read&& read) {
+template <class R, class T, class Read> T reduce_run(int64_t n, Read&& read) {
   Eigen::Array<Wide<T>, 1, 1> total(R::template identity<Wide<T>>);
   alignas(64) T buffer[chunk];
   for (int64_t i = 0; i < n; i += chunk) {
@@ -45,8 +46,7 @@ T reduce_run(int64_t n, Read&& read) {
 }
 
 // Kept dimensions outside, reduced ones inside: each result is a run of n elements.
-template <class R, class T>
-void reduce_rows(const Tensor& x, int64_t rows, int64_t n, double scale, T* out) {
+template <class R, class T> void reduce_rows(const Tensor& x, int64_t rows, int64_t n, double scale, T* out) {
   const Reader<T> reader(x);
   if (rows == 1 && n > 4 * parallel_grain) {  // one long run: blocks on their own, then their results
     const int64_t blocks = (n + block - 1) / block;
@@ -62,34 +62,35 @@ void reduce_rows(const Tensor& x, int64_t rows, int64_t n, double scale, T* out)
   }
   parallel_for(rows, std::max<int64_t>(1, parallel_grain / std::max<int64_t>(n, 1)), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
-      out[row] = T(reduce_run<R, T>(n, [&](int64_t i, int64_t length, T* buffer) {
-                     return reader.read(row * n + i, length, buffer);
-                   }) * T(scale));
+      out[row] = T(reduce_run<R, T>(n, [&](int64_t i, int64_t length,
+                                           T* buffer) { return reader.read(row * n + i, length, buffer); }) *
+                   T(scale));
   });
 }
 
 // Reduced dimensions outside, kept ones inside: rows are combined, a strip of columns at a time.
-template <class R, class T>
-void reduce_columns(const T* x, int64_t rows, int64_t columns, double scale, T* out) {
+template <class R, class T> void reduce_columns(const T* x, int64_t rows, int64_t columns, double scale, T* out) {
   constexpr int64_t strip = 256, together = 64;
   const int64_t strips = (columns + strip - 1) / strip;
-  parallel_for(strips, std::max<int64_t>(1, parallel_grain / std::max<int64_t>(rows * strip, 1)), [&](int64_t begin, int64_t end) {
-    for (int64_t s = begin; s < end; ++s) {
-      const int64_t first = s * strip, width = std::min(strip, columns - first);
-      Eigen::Array<T, Eigen::Dynamic, 1, 0, strip, 1> total = Array<T>::Constant(width, R::template identity<T>), part = total;
-      for (int64_t row = 0; row < rows; row += together) {
-        part = In<T>(x + row * columns + first, width);
-        for (int64_t r = row + 1; r < std::min(rows, row + together); ++r)
-          part = R::combine(part, In<T>(x + r * columns + first, width));
-        total = R::combine(total, part).eval();
-      }
-      Out<T>(out + first, width) = total * T(scale);
-    }
-  });
+  parallel_for(strips, std::max<int64_t>(1, parallel_grain / std::max<int64_t>(rows * strip, 1)),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t s = begin; s < end; ++s) {
+                   const int64_t first = s * strip, width = std::min(strip, columns - first);
+                   Eigen::Array<T, Eigen::Dynamic, 1, 0, strip, 1> total = Array<T>::Constant(width,
+                                                                                              R::template identity<T>),
+                                                                   part = total;
+                   for (int64_t row = 0; row < rows; row += together) {
+                     part = In<T>(x + row * columns + first, width);
+                     for (int64_t r = row + 1; r < std::min(rows, row + together); ++r)
+                       part = R::combine(part, In<T>(x + r * columns + first, width));
+                     total = R::combine(total, part).eval();
+                   }
+                   Out<T>(out + first, width) = total * T(scale);
+                 }
+               });
 }
 
-template <class R, class T>
-void reduce_as(const Tensor& x, unsigned dims, double scale, T* out) {
+template <class R, class T> void reduce_as(const Tensor& x, unsigned dims, double scale, T* out) {
   Shape kept, reduced;
   Strides kept_strides, reduced_strides;
   bool reduced_outside = true, reduced_inside = true;
@@ -108,8 +109,7 @@ void reduce_as(const Tensor& x, unsigned dims, double scale, T* out) {
   reduce_rows<R>(x.alias(kept, kept_strides, x.offset()), rows, n, scale, out);
 }
 
-template <class R>
-void reduce_with(const Tensor& x, unsigned dims, double scale, const Tensor& y) {
+template <class R> void reduce_with(const Tensor& x, unsigned dims, double scale, const Tensor& y) {
   if (y.dtype() == float64) return reduce_as<R>(x, dims, scale, pointer<double>(y));
   if (y.dtype() == int64) return reduce_as<R>(x, dims, scale, pointer<int64_t>(y));
   if (y.dtype() == float32) return reduce_as<R>(x, dims, scale, pointer<float>(y));

@@ -1,0 +1,21 @@
+#pragma once
+// Everything: tensors, the tape, operations, derivations, layers, optimisers and data.
+
+#include "core/node.h"
+#include "core/random.h"
+#include "core/tape.h"
+#include "core/tensor.h"
+#include "core/threads.h"
+#include "ops/activation.h"
+#include "ops/arithmetic.h"
+#include "ops/assign.h"
+#include "ops/comparison.h"
+#include "ops/create.h"
+#include "ops/exponential.h"
+#include "ops/index.h"
+#include "ops/loss.h"
+#include "ops/matmul.h"
+#include "ops/reduce.h"
+#include "ops/softmax.h"
+#include "ops/trigonometric.h"
+#include "ops/view.h"

@@ -1,0 +1,133 @@
+#include "ops/cpu/softmax.h"
+
+#include <limits>
+
+#include "ops/cpu/eigen.h"
+#include "ops/cpu/gather.h"
+#include "ops/cpu/parallel.h"
+
+namespace gradus::cpu {
+namespace {
+
+// Calls body(row) for each row of a [rows, n] tensor, shared out over threads.
+template <class F> void for_rows(const Tensor& x, F&& body) {
+  const int64_t n = x.dim() ? x.shape().back() : 1, rows = n ? x.numel() / n : 0;
+  parallel_for(rows, std::max<int64_t>(1, parallel_grain / n), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) body(row);
+  });
+}
+
+template <class T> struct RowView {
+  const T* data;
+  int64_t n;
+  RowView(const Tensor& x) : data(pointer<const T>(x)), n(x.dim() ? x.shape().back() : 1) {}
+  In<T> operator()(int64_t row) const { return In<T>(data + row * n, n); }
+};
+
+// log Σ exp(x), and the largest x; −∞ for a row of −∞.
+template <class T> std::pair<T, T> log_sum_exp(const In<T>& x) {
+  const T largest = x.template maxCoeff<Eigen::PropagateNaN>();
+  if (largest == -std::numeric_limits<T>::infinity()) return {largest, T(0)};
+  return {largest + std::log((x - largest).exp().sum()), largest};
+}
+
+}  // namespace
+
+void softmax(bool log, const Tensor& x, const Tensor& y) {
+  compute_in_float(y, [&]<class T>(const Tensor& result) {
+    const Tensor values = plain(x, result.dtype());
+    const RowView<T> row_of(values);
+    T* out = pointer<T>(result);
+    for_rows(values, [&](int64_t row) {
+      const In<T> in = row_of(row);
+      Out<T> to(out + row * row_of.n, row_of.n);
+      if (log) {
+        to = in - log_sum_exp(in).first;
+      } else {
+        to = (in - in.template maxCoeff<Eigen::PropagateNaN>()).exp();
+        to *= T(1) / to.sum();
+      }
+    });
+  });
+}
+
+void softmax_backward(bool log, const Tensor& dy, const Tensor& y, const Tensor& dx) {
+  compute_in_float(dx, [&]<class T>(const Tensor& result) {
+    const Tensor gradient = plain(dy, result.dtype()), output = plain(y, result.dtype());
+    const RowView<T> gradient_of(gradient), output_of(output);
+    T* out = pointer<T>(result);
+    for_rows(output, [&](int64_t row) {
+      const In<T> g = gradient_of(row), p = output_of(row);
+      Out<T> to(out + row * output_of.n, output_of.n);
+      if (log) to = g - p.exp() * g.sum();
+      else to = p * (g - (g * p).sum());
+    });
+  });
+}
+
+void cross_entropy(const Tensor& logits, const CrossEntropyTarget& target, const Tensor& loss) {
+  compute_in_float(loss, [&]<class T>(const Tensor& result) {
+    const Tensor values = plain(logits, result.dtype());
+    const RowView<T> row_of(values);
+    T* out = pointer<T>(result);
+    const T smoothing = T(target.smoothing);
+    for_rows(values, [&](int64_t row) {
+      const In<T> x = row_of(row);
+      const int64_t label = target.classes[row];
+      if (label == target.ignore_index) {
+        out[row] = 0;
+        return;
+      }
+      const T all = log_sum_exp(x).first;
+      out[row] = smoothing == 0 ? all - x(label) : all - (T(1) - smoothing) * x(label) - smoothing * x.mean();
+    });
+  });
+}
+
+void cross_entropy_backward(const Tensor& grad, const Tensor& logits, const CrossEntropyTarget& target,
+                            const Tensor& dx) {
+  compute_in_float(dx, [&]<class T>(const Tensor& result) {
+    const Tensor values = plain(logits, result.dtype()), scale = plain(grad, result.dtype());
+    const RowView<T> row_of(values);
+    T* out = pointer<T>(result);
+    for_rows(values, [&](int64_t row) {
+      const In<T> x = row_of(row);
+      Out<T> to(out + row * row_of.n, row_of.n);
+      const int64_t label = target.classes[row];
+      if (label == target.ignore_index) {
+        to.setZero();
+        return;
+      }
+      const T g = pointer<const T>(scale)[row], smoothing = T(target.smoothing);
+      to = (x - x.template maxCoeff<Eigen::PropagateNaN>()).exp();
+      to = to * (g / to.sum()) - g * smoothing / T(row_of.n);
+      to(label) -= g * (T(1) - smoothing);
+    });
+  });
+}
+
+void dropout(const Tensor& x, double p, GeneratorState state, const Tensor& y) {
+  compute_in_float(y, [&]<class T>(const Tensor& result) {
+    const Reader<T> reader(x);
+    T* out = pointer<T>(result);
+    const T scale = T(p < 1 ? 1 / (1 - p) : 0);
+    const float threshold = float(p);
+    parallel_for(
+        x.numel(), parallel_grain,
+        [&](int64_t begin, int64_t end) {
+          alignas(64) T buffer[chunk];
+          for (int64_t i = begin; i < end; i += chunk) {
+            const int64_t n = std::min(chunk, end - i);
+            const T* in = reader.read(i, n, buffer);
+            for (int64_t k = 0; k < n; k += 4) {  // chunks are multiples of 4, as many as a counter has words
+              const std::array<uint32_t, 4> words = philox(state.seed, state.offset + uint64_t(i + k) / 4);
+              for (int64_t j = k; j < std::min(k + 4, n); ++j)
+                out[i + j] = to_uniform(words[size_t(j - k)]) >= threshold ? in[j] * scale : T(0);
+            }
+          }
+        },
+        chunk);
+  });
+}
+
+}  // namespace gradus::cpu

@@ -1,0 +1,131 @@
+#include "ops/matmul.h"
+
+#include "ops/apply.h"
+#include "ops/arithmetic.h"
+#include "ops/cpu/gather.h"
+#include "ops/cpu/matmul.h"
+#include "ops/reduce.h"
+#include "ops/view.h"
+
+namespace gradus {
+namespace {
+
+Tensor transposed(const Tensor& x) { return transpose(x, -2, -1); }
+
+Dtype compute_dtype(const Tensor& x) { return x.dtype() == bfloat16 ? float32 : x.dtype(); }
+
+// The product kernel takes matrices whose rows or columns lie without gaps; everything else is copied first.
+Tensor kernel_ready(const Tensor& x) {
+  const int64_t row = x.strides()[x.dim() - 2], column = x.strides()[x.dim() - 1];
+  const Dtype dtype = compute_dtype(x);
+  return x.dtype() == dtype && ((column == 1 && row > 0) || (row == 1 && column > 0)) ? x : cpu::plain(x, dtype);
+}
+
+/// a: [batch, m, k] or [m, k], b: [batch, k, n] or [k, n].
+struct MatMul {
+  static constexpr Info info{"matmul", "$0 · $1"};
+
+  Tensor forward(const Tensor& a, const Tensor& b) const {
+    Shape shape = a.shape();
+    shape[shape.dim() - 1] = b.shape().back();
+    const Tensor y = Tensor::empty(shape, a.dtype(), a.device());
+    cpu::matmul(kernel_ready(a), kernel_ready(b), {}, y);
+    return y;
+  }
+  auto backward(const Tensor& dy, const Tensor& a, const Tensor& b) const {
+    return std::tuple([&] { return apply(MatMul{}, dy, transposed(b)); },
+                      [&] { return apply(MatMul{}, transposed(a), dy); });
+  }
+};
+
+/// x: [rows, in], weight: [out, in], bias: [out].
+struct Linear {
+  static constexpr Info info{"linear", "$0 · $1ᵀ + $2"};
+
+  Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
+    const Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.dtype(), x.device());
+    cpu::matmul(kernel_ready(x), kernel_ready(t(weight.detach())), cpu::plain(bias, compute_dtype(bias)), y);
+    return y;
+  }
+  auto backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor&) const {
+    return std::tuple([&] { return apply(MatMul{}, dy, weight); }, [&] { return apply(MatMul{}, t(dy), x); },
+                      [&] { return sum(dy, 0); });
+  }
+  Tensor plain(const Tensor& x, const Tensor& weight, const Tensor& bias) const { return matmul(x, t(weight)) + bias; }
+};
+
+void require_floating_point(const Tensor& x) {
+  if (!is_floating_point(x.dtype()))
+    fail("matrix products are for floating-point tensors, not " + std::string(to_string(x.dtype())) +
+         "; convert it first: to(x, float32)");
+}
+
+// Both operands in the wider of their dtypes.
+std::pair<Tensor, Tensor> promoted(const Tensor& a, const Tensor& b) {
+  require_floating_point(a);
+  require_floating_point(b);
+  const Dtype dtype = promote(a.dtype(), b.dtype());
+  return {to(a, dtype), to(b, dtype)};
+}
+
+}  // namespace
+
+Tensor matmul(const Arg& first, const Arg& second) {
+  const Scope scope("matmul", first.where());
+  if (first->dim() == 0 || second->dim() == 0)
+    fail("a is " + to_string(first->shape()) + " and b is " + to_string(second->shape()) +
+         "; a scalar has no matrix product: use a * b");
+  auto [a, b] = promoted(*first, *second);
+  const bool row = a.dim() == 1, column = b.dim() == 1;
+  if (row) a = unsqueeze(a, 0);
+  if (column) b = unsqueeze(b, 1);
+  const int64_t m = a.size(-2), k = a.size(-1), n = b.size(-1);
+  if (k != b.size(-2))
+    fail("a is " + to_string(first->shape()) + " and b is " + to_string(second->shape()) +
+         "; the last dimension of a (" + std::to_string(k) + ") must equal the " +
+         (column ? "only dimension" : "first but one") + " of b (" + std::to_string(b.size(-2)) + ")");
+
+  Tensor y;
+  if (a.dim() == 2 && b.dim() == 2) {
+    y = apply(MatMul{}, a, b);
+  } else {
+    const Shape batch = broadcast_shapes(Shape(std::span(a.shape().begin(), size_t(a.dim() - 2))),
+                                         Shape(std::span(b.shape().begin(), size_t(b.dim() - 2))));
+    const auto with = [&](Shape shape, int64_t rows, int64_t columns) {
+      shape.push_back(rows);
+      shape.push_back(columns);
+      return shape;
+    };
+    if (b.dim() == 2) {  // one matrix for the whole batch: one large product
+      y = apply(MatMul{}, reshape(a, {batch.numel() * m, k}), b);
+    } else {
+      const int64_t count = batch.numel();
+      y = apply(MatMul{}, reshape(expand(a, with(batch, m, k)), {count, m, k}),
+                reshape(expand(b, with(batch, k, n)), {count, k, n}));
+    }
+    y = reshape(y, with(batch, m, n));
+  }
+  if (row) y = squeeze(y, -2);
+  if (column) y = squeeze(y, -1);
+  return y;
+}
+
+Tensor linear(const Arg& x, const Tensor& weight, const Tensor& bias) {
+  const Scope scope("linear", x.where());
+  const Shape& shape = x->shape();
+  if (weight.dim() != 2 || shape.dim() == 0 || shape.back() != weight.shape()[1])
+    fail("x is " + to_string(shape) + " and weight is " + to_string(weight.shape()) +
+         "; the last dimension of x must equal the last of weight [out, in]");
+  if (bias.defined() && bias.shape() != Shape{weight.shape()[0]})
+    fail("weight is " + to_string(weight.shape()) + " and bias is " + to_string(bias.shape()) + "; bias must be [" +
+         std::to_string(weight.shape()[0]) + "]");
+  if (!bias.defined()) return matmul(x, t(weight));
+  const auto [input, w] = promoted(*x, weight);
+  const Tensor b = to(bias, w.dtype());
+  if (shape.dim() == 2) return apply(Linear{}, input, w, b);
+  Shape result = shape;
+  result[result.dim() - 1] = w.shape()[0];
+  return reshape(apply(Linear{}, reshape(input, {-1, shape.back()}), w, b), result);
+}
+
+}  // namespace gradus
