@@ -2,59 +2,27 @@
 
 #include <sys/mman.h>
 
-#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
-#include <new>
 #include <string>
 
 #include "core/error.h"
 #include "core/ref.h"
 
-namespace gradus {
+namespace gradus::detail {
 namespace {
 
-constexpr size_t alignment = 64;
 constexpr size_t huge_page = size_t(1) << 21;
-constexpr int class_count = 200;
-constexpr int small_classes = 28;          // up to 8 KiB: cached per thread, without a lock
-constexpr int64_t thread_limit = 1 << 14;  // cached blocks of one class before half of them go to the shared lists
-
-// Class 0 holds up to 64 bytes; from there four classes to each doubling.
-int class_of(size_t bytes) {
-  if (bytes <= alignment) return 0;
-  const int octave = int(std::bit_width(bytes - 1)) - 1;  // 2^octave < bytes <= 2^(octave+1)
-  const size_t quarter = (bytes - 1 - (size_t(1) << octave)) >> (octave - 2);
-  return (octave - 6) * 4 + int(quarter) + 1;
-}
+constinit bool use_system_allocator = false;  // decided by the first request
 
 size_t class_bytes(int size_class) {
-  if (size_class == 0) return alignment;
+  if (size_class == 0) return block_alignment;
   const int octave = (size_class - 1) / 4 + 6;
   const size_t quarter = size_t(size_class - 1) % 4 + 1;
   const size_t bytes = (size_t(1) << octave) + (quarter << (octave - 2));
-  return (bytes + alignment - 1) & ~(alignment - 1);
+  return (bytes + block_alignment - 1) & ~(block_alignment - 1);
 }
-
-struct FreeBlock {
-  FreeBlock* next;
-};
-
-struct FreeList {
-  FreeBlock* head = nullptr;
-  int64_t length = 0;
-  void push(void* block) {
-    head = new (block) FreeBlock{head};
-    ++length;
-  }
-  void* pop() {
-    FreeBlock* block = head;
-    head = block->next;
-    --length;
-    return block;
-  }
-};
 
 void* from_system(size_t bytes, size_t align) {
   void* block = std::aligned_alloc(align, (bytes + align - 1) / align * align);
@@ -70,10 +38,10 @@ struct SharedPool {
   size_t slab_left = 0;
   Counter system_allocations;
   int64_t reserved = 0;
-  const bool use_system = [] {
+  SharedPool() {
     const char* choice = std::getenv("GRADUS_ALLOCATOR");
-    return choice && std::strcmp(choice, "system") == 0;
-  }();
+    use_system_allocator = choice && std::strcmp(choice, "system") == 0;
+  }
 
   void* get(int size_class) {
     const std::lock_guard lock(mutex);
@@ -110,56 +78,58 @@ SharedPool& shared_pool() {
   return *pool;
 }
 
-struct ThreadCache {
-  FreeList lists[small_classes];
-  ~ThreadCache();
-  void give_back(int size_class, int64_t keep) {
-    while (lists[size_class].length > keep) shared_pool().put(lists[size_class].pop(), size_class);
-  }
-};
+void share(int size_class, int64_t keep) {
+  FreeList& list = thread_lists[size_class];
+  while (list.length > keep) shared_pool().put(list.pop(), size_class);
+}
 
-constinit thread_local bool cache_gone = false;  // set when this thread is past its destructors
-thread_local ThreadCache thread_cache;
-ThreadCache::~ThreadCache() {
-  for (int i = 0; i < small_classes; ++i) give_back(i, 0);
-  cache_gone = true;
+// Lets this thread keep blocks, and give them back when it ends.
+void start_thread_lists() {
+  struct ThreadLists {
+    ThreadLists() { thread_limit = use_system_allocator ? 0 : 1 << 14; }
+    ~ThreadLists() {
+      thread_limit = 0;
+      for (int i = 0; i < small_classes; ++i) share(i, 0);
+    }
+  };
+  static thread_local ThreadLists lists;
+  (void)lists;
 }
 
 }  // namespace
 
-void* allocate(size_t bytes) {
+void* allocate_slowly(size_t bytes) {
   SharedPool& pool = shared_pool();
+  start_thread_lists();
   if (bytes > size_t(1) << 46) fail("out of memory: cannot allocate " + std::to_string(bytes) + " bytes");
-  const int size_class = class_of(bytes);
-  if (pool.use_system) {
-    pool.system_allocations.add(1);
-    return from_system(bytes ? bytes : 1, alignment);
-  }
-  if (size_class < small_classes && !cache_gone) {
-    FreeList& list = thread_cache.lists[size_class];
-    if (list.head) return list.pop();
-  }
-  return pool.get(size_class);
+  if (!use_system_allocator) return pool.get(size_class_of(bytes));
+  pool.system_allocations.add(1);
+  return from_system(bytes ? bytes : 1, block_alignment);
 }
 
-void deallocate(void* block, size_t bytes) {
-  SharedPool& pool = shared_pool();
-  const int size_class = class_of(bytes);
-  if (pool.use_system) return std::free(block);
-  if (size_class < small_classes && !cache_gone) {
-    thread_cache.lists[size_class].push(block);
-    if (thread_cache.lists[size_class].length > thread_limit) thread_cache.give_back(size_class, thread_limit / 2);
-    return;
+void deallocate_slowly(void* block, size_t bytes) {
+  if (use_system_allocator) return std::free(block);
+  const int size_class = size_class_of(bytes);
+  start_thread_lists();  // a thread may free blocks without ever asking for one
+  if (size_class < small_classes && thread_limit > 0) {
+    share(size_class, thread_limit / 2);
+    thread_lists[size_class].push(block);
+  } else {
+    shared_pool().put(block, size_class);
   }
-  pool.put(block, size_class);
 }
+
+}  // namespace gradus::detail
+
+namespace gradus {
 
 AllocatorStatistics allocator_statistics() {
+  using namespace detail;
   SharedPool& pool = shared_pool();
   const std::lock_guard lock(pool.mutex);
   int64_t cached = int64_t(pool.slab_left);
   for (int i = 0; i < class_count; ++i) {
-    const int64_t here = i < small_classes && !cache_gone ? thread_cache.lists[i].length : 0;
+    const int64_t here = i < small_classes ? thread_lists[i].length : 0;
     cached += (pool.lists[i].length + here) * int64_t(class_bytes(i));
   }
   return {pool.reserved, pool.reserved - cached, pool.system_allocations.value()};

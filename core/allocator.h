@@ -1,19 +1,72 @@
 #pragma once
 // Memory for tensors and for the small objects around them.
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 namespace gradus {
+
+namespace detail {
+
+constexpr size_t block_alignment = 64;
+constexpr int class_count = 200;
+constexpr int small_classes = 28;  // up to 8 KiB: kept per thread, without a lock
+
+// Class 0 holds up to 64 bytes; from there four classes to each doubling.
+constexpr int size_class_of(size_t bytes) {
+  if (bytes <= block_alignment) return 0;
+  const int octave = int(std::bit_width(bytes - 1)) - 1;  // 2^octave < bytes <= 2^(octave+1)
+  const size_t quarter = (bytes - 1 - (size_t(1) << octave)) >> (octave - 2);
+  return (octave - 6) * 4 + int(quarter) + 1;
+}
+
+struct FreeList {
+  struct Block {
+    Block* next;
+  };
+  Block* head = nullptr;
+  int64_t length = 0;
+  void push(void* block) {
+    head = new (block) Block{head};
+    ++length;
+  }
+  void* pop() {
+    Block* block = head;
+    head = block->next;
+    --length;
+    return block;
+  }
+};
+
+inline constinit thread_local FreeList thread_lists[small_classes];
+// Blocks of one class that a thread keeps before it shares half of them; 0 before its first request and at its end.
+inline constinit thread_local int64_t thread_limit = 0;
+void* allocate_slowly(size_t bytes);
+void deallocate_slowly(void* block, size_t bytes);
+
+}  // namespace detail
 
 /// A block of at least `bytes`, aligned to 64 bytes. Freed blocks are kept for the next request of a similar size (size
 /// classes, four to an octave; large ones on huge pages), since a first touch of a fresh page costs more than most
 /// operations. Thread-safe. The environment variable GRADUS_ALLOCATOR=system hands every request to the system instead,
 /// so that sanitizers and valgrind see each block.
-void* allocate(size_t bytes);
+inline void* allocate(size_t bytes) {
+  const int size_class = detail::size_class_of(bytes);
+  if (size_class < detail::small_classes && detail::thread_lists[size_class].head)
+    return detail::thread_lists[size_class].pop();
+  return detail::allocate_slowly(bytes);
+}
 
 /// Gives back a block; `bytes` as in the request.
-void deallocate(void* block, size_t bytes);
+inline void deallocate(void* block, size_t bytes) {
+  const int size_class = detail::size_class_of(bytes);
+  if (size_class < detail::small_classes && detail::thread_lists[size_class].length < detail::thread_limit)
+    detail::thread_lists[size_class].push(block);
+  else
+    detail::deallocate_slowly(block, bytes);
+}
 
 struct AllocatorStatistics {
   int64_t bytes_reserved;      ///< taken from the system and never given back

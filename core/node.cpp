@@ -1,6 +1,6 @@
 #include "core/node.h"
 
-#include <cstring>
+#include <cstdio>
 
 namespace gradus {
 
@@ -32,6 +32,14 @@ void Node::dispose(Node* node) {
 
 std::string Node::formula(std::span<const std::string>) const { return name(); }
 
+Constant::Constant(const Tensor& tensor, double value) : Node(tensor, true), value_(value) {}
+
+std::string Constant::formula(std::span<const std::string>) const {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value_);
+  return text;
+}
+
 void Node::backward(const Tensor&, std::span<Tensor>) {}
 
 const std::string& Node::name() const {
@@ -43,13 +51,5 @@ Node::Extra& Node::extra() {
   if (!extra_) extra_ = std::make_unique<Extra>();
   return *extra_;
 }
-
-namespace {
-constinit thread_local bool recording = true;
-}
-
-bool grad_enabled() { return recording; }
-GradMode::GradMode(bool enabled) : before_(recording) { recording = enabled; }
-GradMode::~GradMode() { recording = before_; }
 
 }  // namespace gradus

@@ -81,14 +81,28 @@ class Node : public RefCounted, public Pooled {
   static inline constinit Counter live_, positions_;
 };
 
+/// A number that took part in a recorded step, such as the 2 in `2 * x`: kept for the printed formula.
+class Constant final : public Node {
+ public:
+  Constant(const Tensor& tensor, double value);
+  std::string formula(std::span<const std::string> inputs) const override;
+
+ private:
+  double value_;
+};
+
+namespace detail {
+inline constinit thread_local bool is_recording = true;
+}
+
 /// Whether operations are being recorded on this thread.
-bool grad_enabled();
+inline bool grad_enabled() { return detail::is_recording; }
 
 /// Switches recording on or off for a scope.
 class GradMode {
  public:
-  explicit GradMode(bool enabled);
-  ~GradMode();
+  explicit GradMode(bool enabled) : before_(detail::is_recording) { detail::is_recording = enabled; }
+  ~GradMode() { detail::is_recording = before_; }
   GradMode(const GradMode&) = delete;
   GradMode& operator=(const GradMode&) = delete;
 

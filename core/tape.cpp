@@ -37,8 +37,8 @@ class Walk {
     Tensor gradient;
   };
 
-  Walk(const Tape& tape, std::vector<Capture>& captures, BackwardOptions options, bool into_leaves)
-      : tape_(tape), captures_(captures), options_(options), into_leaves_(into_leaves), outer_(current_) {
+  Walk(const Tape& tape, int64_t first, std::vector<Capture>& captures, BackwardOptions options, bool into_leaves)
+      : tape_(tape), first_(first), captures_(captures), options_(options), into_leaves_(into_leaves), outer_(current_) {
     current_ = this;
   }
   ~Walk() {
@@ -82,9 +82,11 @@ class Walk {
 
   void deliver(Node& to, Tensor gradient) {
     if (!to.requires_grad_) return;
-    if (gradient.shape() != to.shape_)
-      fail("its backward gave a gradient of shape " + to_string(gradient.shape()) + " for an input of shape " +
-           to_string(to.shape_));
+    check_gradient(to, gradient, "its backward");
+    if (!to.is_leaf_ && to.position_ < first_) {  // not on this tape
+      if (outer_) outer_->deliver(to, std::move(gradient));
+      return;
+    }
     if (!to.is_leaf_) return accumulate(to.pending_, std::move(gradient));
     if (Capture* capture = captured(to)) return accumulate(capture->gradient, std::move(gradient));
     if (!to.extra_ || to.extra_->hooks.empty()) return add_to_leaf(to, std::move(gradient));
@@ -109,8 +111,21 @@ class Walk {
   }
 
   static void run_hooks(Node& node, Tensor& gradient) {
-    for (const auto& hook : node.extra_->hooks)
-      if (Tensor changed = hook(gradient); changed.defined()) gradient = std::move(changed);
+    for (const auto& hook : node.extra_->hooks) {
+      Tensor changed = hook(gradient);
+      if (!changed.defined()) continue;
+      check_gradient(node, changed, "a hook");
+      gradient = std::move(changed);
+    }
+  }
+
+  static void check_gradient(const Node& of, const Tensor& gradient, const char* source) {
+    if (gradient.shape() != of.shape_)
+      fail(std::string(source) + " gave a gradient of shape " + to_string(gradient.shape()) + " for a tensor of shape " +
+           to_string(of.shape_));
+    if (gradient.dtype() != of.dtype_)
+      fail(std::string(source) + " gave a gradient of dtype " + std::string(to_string(gradient.dtype())) +
+           " for a tensor of dtype " + std::string(to_string(of.dtype_)));
   }
 
   Capture* captured(const Node& node) {
@@ -120,6 +135,7 @@ class Walk {
   }
 
   const Tape& tape_;
+  int64_t first_;  // the tape holds the steps from this position
   std::vector<Capture>& captures_;
   std::vector<Capture> hooked_leaves_;
   BackwardOptions options_;
@@ -148,6 +164,9 @@ Tensor ones_for(const Tensor& output) { return Tensor(std::vector<double>{1}, ou
 void check_seed(const Tensor& output, const Tensor& seed) {
   if (seed.shape() != output.shape())
     fail("the output has shape " + to_string(output.shape()) + " and its gradient " + to_string(seed.shape()));
+  if (seed.dtype() != output.dtype())
+    fail("the output holds " + std::string(to_string(output.dtype())) + " and its gradient " +
+         std::string(to_string(seed.dtype())));
 }
 
 std::vector<Tensor> run(const std::vector<Tensor>& outputs, const std::vector<Tensor>& seeds,
@@ -159,7 +178,7 @@ std::vector<Tensor> run(const std::vector<Tensor>& outputs, const std::vector<Te
     first = std::min(first, input.node()->position());
   }
   const Tape tape(outputs, first);
-  Walk walk(tape, captures, options, into_leaves);
+  Walk walk(tape, first, captures, options, into_leaves);
   for (size_t i = 0; i < outputs.size(); ++i) walk.seed(outputs[i], seeds[i]);
   walk.run();
   std::vector<Tensor> gradients;
@@ -219,7 +238,7 @@ std::unordered_map<const Node*, std::string> Tape::names() const {
   for (const Ref<Node>& node : steps_) {
     for (const Ref<Node>& input : node->inputs())
       if (input && input->is_leaf() && !names.count(input.get()))
-        names[input.get()] = input->name().empty() ? "x" + std::to_string(++leaves) : input->name();
+        names[input.get()] = !input->formula({}).empty() ? input->formula({}) : "x" + std::to_string(++leaves);
     names[node.get()] = node->name().empty() ? "v" + std::to_string(++steps) : node->name();
   }
   return names;

@@ -138,6 +138,9 @@ Tensor Tensor::grad() const { return body().node ? body().node->grad_ : Tensor()
 void Tensor::set_grad(const Tensor& grad) const {
   if (grad.defined() && grad.shape() != shape())
     fail("set_grad: the tensor has shape " + to_string(shape()) + " and the gradient " + to_string(grad.shape()));
+  if (grad.defined() && grad.dtype() != dtype())
+    fail("set_grad: the tensor holds " + std::string(to_string(dtype())) + " and the gradient " +
+         std::string(to_string(grad.dtype())));
   if (grad.defined() || node()) leaf_node().grad_ = grad;
 }
 

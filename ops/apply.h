@@ -9,10 +9,10 @@
 //   };
 //
 // What a backward needs stands in its signature, and only that is kept alive: (dy), (dy, inputs…), (dy, output) or
-// (dy, inputs…, output). With several inputs it returns a tuple with one gradient each, or with one function each that
-// computes it: those are called only for inputs that need a gradient. Without a backward an operation may carry
-// `plain(inputs…)`, its definition in simpler operations, and is differentiated through that; without either, no
-// gradient flows through it.
+// (dy, inputs…, output); an input declared as Unused is not kept. With several inputs it returns a tuple with one
+// gradient each, or with one function each that computes it: those are called only for inputs that need a gradient; a
+// single tensor is the gradient of the first input. Without a backward an operation may carry `plain(inputs…)`, its
+// definition in simpler operations, and is differentiated through that; without either, no gradient flows through it.
 
 #include <array>
 #include <span>
@@ -28,6 +28,11 @@
 namespace gradus {
 
 using SavedOutput = formula::Output<Tensor>;
+
+/// What a backward declares for an input whose values it does not need: `backward(dy, Unused, index)`.
+struct Unused {
+  Unused(const Tensor&) {}
+};
 
 /// A recorded step that does nothing: y = x. Marks the inputs of a computation to be differentiated on its own.
 Tensor identity(const Tensor& x);
@@ -64,6 +69,19 @@ concept Formula = requires(const Op op, float x) {
 template <class Op, size_t N>
 constexpr Keeps keeps = keeps_of<Op, std::conditional_t<Formula<Op>, float, Tensor>>(std::make_index_sequence<N>());
 
+// Whether the backward of an operation with N inputs declares input K as Unused: then it can be called with one.
+template <class Op, size_t N, size_t K> consteval bool unused() {
+  if constexpr (Formula<Op>) return false;
+  else
+    return []<size_t... I>(std::index_sequence<I...>) {
+      return requires(const Op op, const Tensor t, const std::conditional_t<I == K, Unused, Tensor>... x) {
+        op.backward(t, x...);
+      } || requires(const Op op, const Tensor t, const std::conditional_t<I == K, Unused, Tensor>... x,
+                    const SavedOutput y) { op.backward(t, x..., y); };
+    }
+  (std::make_index_sequence<N>());
+}
+
 /// An input kept for the backward, and the version of its contents at that time.
 class SavedInput {
  public:
@@ -81,6 +99,8 @@ class SavedInput {
 /// In anomaly mode: fails if the tensor holds a NaN or an infinity.
 void check_finite(const Tensor& tensor, const char* what);
 void check_same_device(std::initializer_list<const Tensor*> inputs);
+/// Fails if elements of x cannot have the value: half an int64.
+void check_holds(const Tensor& x, double value);
 /// "$0 · $1" with the names filled in.
 std::string fill_in(const char* formula, std::span<const std::string> names);
 
@@ -117,11 +137,16 @@ template <class Op, size_t N> std::string map_formula(const Op& op, std::span<co
 template <class Op, size_t N> class Step final : public Node {
  public:
   static constexpr Keeps keeps = detail::keeps<Op, N>;
+  static constexpr std::array<bool, N> saves = []<size_t... I>(std::index_sequence<I...>) {
+    return std::array{!unused<Op, N, I>()...};
+  }
+  (std::make_index_sequence<N>());
 
   Step(const Op& op, const Tensor& output, const std::array<const Tensor*, N>& inputs) : Node(output), op_(op) {
     for (size_t i = 0; i < N; ++i) {
       inputs_[i] = inputs[i]->node();
-      if constexpr (keeps_inputs(keeps)) saved_[i] = SavedInput(*inputs[i]);
+      if constexpr (keeps_inputs(keeps))
+        if (saves[i]) saved_[i] = SavedInput(*inputs[i]);
     }
     if constexpr (keeps_output(keeps)) output_ = output.storage();
   }
@@ -146,7 +171,8 @@ template <class Op, size_t N> class Step final : public Node {
     for (size_t i = 0; i < N; ++i) wanted[i] = inputs_[i] && inputs_[i]->requires_grad();
     std::array<Tensor, N> x;
     if constexpr (keeps_inputs(keeps))
-      for (size_t i = 0; i < N; ++i) x[i] = saved_[i].get();
+      for (size_t i = 0; i < N; ++i)
+        if (saves[i]) x[i] = saved_[i].get();
     Tensor y;
     if constexpr (keeps_output(keeps)) y = saved_output();
     if constexpr (keeps == Keeps::plain) {

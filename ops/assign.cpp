@@ -2,6 +2,7 @@
 
 #include "core/node.h"
 #include "core/tape.h"
+#include "ops/apply.h"
 #include "ops/arithmetic.h"
 #include "ops/cpu/gather.h"
 #include "ops/cpu/map_kernel.h"
@@ -30,6 +31,7 @@ void assign(const Tensor& target, const Arg& source) {
 void fill(const Tensor& target, double value, Location where) {
   const Scope scope("fill", where);
   require_writable(target);
+  detail::check_holds(target, value);
   const Tensor number(value, target.dtype() == int64 ? int64 : float64);
   Strides repeated;
   for (int i = 0; i < target.dim(); ++i) repeated.push_back(0);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
 #include "ops/apply.h"
 #include "ops/comparison.h"
@@ -31,8 +32,7 @@ Dtype common_dtype(std::span<const Arg* const> args, bool integers) {
       result = found[kind];
       decided = true;
     }
-  if (is_floating_point(result)) return result;
-  return integers ? int64 : float32;
+  return is_floating_point(result) || integers ? result : float32;
 }
 
 }  // namespace
@@ -52,7 +52,14 @@ void prepare_operands(std::span<const Arg* const> args, std::span<Tensor> x, boo
   if (condition && x[0].dtype() != boolean)
     fail("the condition must be a bool tensor, such as x > 0, not " + std::string(to_string(x[0].dtype())));
   if (args.size() > 1) check_same_device({&x[0], &x[args.size() - 1]});
-  for (Tensor& each : x.first(args.size())) each = expand(each, shape);
+  for (size_t i = 0; i < args.size(); ++i) {
+    const Tensor repeated = expand(x[i], shape);
+    if (grad_enabled() && !repeated.node()) {  // formulas call it by its value or name
+      if (args[i]->is_number()) repeated.handle()->node = Ref<Node>(new Constant(repeated, args[i]->number()));
+      else repeated.handle()->node = x[i].node();
+    }
+    x[i] = repeated;
+  }
 }
 
 void check_same_device(std::initializer_list<const Tensor*> inputs) {
@@ -60,6 +67,13 @@ void check_same_device(std::initializer_list<const Tensor*> inputs) {
     if (input->device() != (*inputs.begin())->device())
       fail("the operands lie on different devices, " + to_string((*inputs.begin())->device()) + " and " +
            to_string(input->device()) + "; move one with to(x, device)");
+}
+
+void check_holds(const Tensor& x, double value) {
+  if (is_floating_point(x.dtype()) || Tensor(value, x.dtype()).at(0) == value) return;
+  std::ostringstream number;
+  number << value;
+  fail("x holds " + std::string(to_string(x.dtype())) + ", which cannot be " + number.str());
 }
 
 void check_finite(const Tensor& tensor, const char* what) {

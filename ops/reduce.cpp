@@ -35,7 +35,8 @@ struct Reduced {
   /// Something of the result's shape, such as dy, repeated to the input's.
   Tensor spread(const Tensor& y) const { return expand(reshape(y, kept), from); }
   Tensor run(cpu::Reduction reduction, const Tensor& x, double scale = 1) const {
-    const Tensor y = Tensor::empty(result, x.dtype() == boolean ? int64 : x.dtype(), x.device());
+    const bool counts = reduction == cpu::Reduction::sum && x.dtype() == boolean;
+    const Tensor y = Tensor::empty(result, counts ? int64 : x.dtype(), x.device());
     cpu::reduce(reduction, x, dims, scale, y);
     return y;
   }
@@ -154,6 +155,7 @@ Tensor extreme(const char* name, cpu::Reduction reduction, const Arg& x, const D
 
 Tensor arg_extreme(const char* name, bool largest, const Arg& x, int64_t dim, bool keepdim) {
   const Scope scope(name, x.where());
+  normalize_dim(dim, x->dim());
   const Tensor rows = contiguous(transpose(x->detach(), dim, -1));
   if (x->size(dim) == 0) fail("x is " + to_string(x->shape()) + ": there is no element to choose from");
   Shape shape = rows.shape();

@@ -7,6 +7,24 @@
 
 namespace Eigen {
 
+// Eigen approximates the square roots of packets, and so makes NaN of infinity and 0 of the smallest numbers. These
+// loops become the processor's own instructions.
+namespace internal {
+template <class T> using PacketOf = typename packet_traits<T>::type;
+template <class T> PacketOf<T> exact_sqrt(const PacketOf<T>& packet) {
+  alignas(64) T values[packet_traits<T>::size];
+  pstore(values, packet);
+  for (T& value : values) value = std::sqrt(value);
+  return pload<PacketOf<T>>(values);
+}
+template <> template <> inline PacketOf<float> scalar_sqrt_op<float>::packetOp(const PacketOf<float>& x) const {
+  return exact_sqrt<float>(x);
+}
+template <> template <> inline PacketOf<double> scalar_sqrt_op<double>::packetOp(const PacketOf<double>& x) const {
+  return exact_sqrt<double>(x);
+}
+}  // namespace internal
+
 // A NaN in either operand gives NaN.
 template <class A> using LargerOf = internal::scalar_max_op<typename A::Scalar, typename A::Scalar, PropagateNaN>;
 template <class A> using SmallerOf = internal::scalar_min_op<typename A::Scalar, typename A::Scalar, PropagateNaN>;

@@ -30,7 +30,7 @@ template <class T> T load_one(const Tensor& x) {
 
 template <class T> void store_one(const Tensor& y, T value) {
   if (y.dtype() == dtype_of<T>()) *pointer<T>(y) = value;
-  else *pointer<BFloat16>(y) = BFloat16(float(value));
+  else visit(y.dtype(), [&]<class S>() { *pointer<S>(y) = convert<S>(value); });
 }
 
 /// Evaluates `expression` into elements [begin, begin + n) of the contiguous tensor y.

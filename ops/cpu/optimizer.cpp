@@ -15,22 +15,23 @@ template <class Rule> void update(const Rule& rule, const Tensor& parameter, con
   parameter.storage()->bump_version();
   const auto run = [&]<class T>() {
     const bool direct = parameter.is_contiguous() && parameter.dtype() == dtype_of<T>();
-    const cpu::Reader<T> read_parameter(parameter), read_grad(grad);
-    cpu::parallel_for(parameter.numel(), cpu::parallel_grain, [&](int64_t begin, int64_t end) {
+    const cpu::Reader<T> read_grad(grad);
+    const auto work = [&](int64_t begin, int64_t end) {
       alignas(64) T parameter_buffer[chunk], grad_buffer[chunk];
       for (int64_t i = begin; i < end; i += chunk) {
         const int64_t n = std::min(chunk, end - i);
         if (!direct) cpu::gather(parameter, i, n, parameter_buffer);
         Out<T> p(direct ? cpu::pointer<T>(parameter) + i : parameter_buffer, n);
         const In<T> g(read_grad.read(i, n, grad_buffer), n);
-        [&]<size_t... S>(std::index_sequence<S...>) {
+        const auto apply_rule = [&]<size_t... S>(std::index_sequence<S...>) {
           Out<T> maps[] = {Out<T>(state[S].defined() ? cpu::pointer<T>(state[S]) + i : nullptr, n)...};
           rule(p, g, maps[S]...);
-        }
-        (std::make_index_sequence<Rule::states>());
+        };
+        apply_rule(std::make_index_sequence<Rule::states>());
         if (!direct) cpu::scatter(parameter_buffer, parameter, i, n);
       }
-    });
+    };
+    cpu::parallel_for(parameter.numel(), cpu::parallel_grain, work, chunk);
   };
   if (parameter.dtype() == float64) run.template operator()<double>();
   else run.template operator()<float>();

@@ -1,0 +1,111 @@
+#include "nn/loader.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "core/node.h"
+#include "core/threads.h"
+#include "ops/create.h"
+#include "ops/view.h"
+
+namespace gradus::data {
+
+// One pass through the dataset. A background thread fills the queue; without one, each batch is made when it is asked
+// for.
+class Loader::Epoch {
+ public:
+  explicit Epoch(const Loader& loader)
+      : dataset_(loader.dataset_), options_(loader.options_), where_(loader.where_), batches_(loader.size()) {
+    const Scope scope("Loader", where_);
+    Generator& generator = options_.generator ? *options_.generator : default_generator();
+    if (options_.shuffle) order_ = randperm(dataset_.size(), generator);
+    if (!options_.transforms.empty()) random_ = generator.reserve(uint64_t(batches_) << 32);
+    const bool has_work = options_.shuffle || !options_.transforms.empty();
+    if (options_.prefetch > 0 && has_work) thread_ = std::jthread([this](std::stop_token stop) { fill_queue(stop); });
+  }
+
+  // The next batch; an empty one at the end.
+  TensorDataset next() {
+    if (taken_ == batches_) return {};
+    const int64_t number = taken_++;
+    if (!thread_.joinable()) return batch(number);
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !queue_.empty() || error_; });
+    if (queue_.empty()) std::rethrow_exception(error_);
+    TensorDataset result = std::move(queue_.front());
+    queue_.pop_front();
+    changed_.notify_all();
+    return result;
+  }
+
+ private:
+  TensorDataset batch(int64_t number) const {
+    const Scope scope("Loader", where_);
+    const NoGrad no_grad;
+    const int64_t start = number * options_.batch, count = std::min(options_.batch, dataset_.size() - start);
+    TensorDataset result =
+        order_.defined() ? dataset_.subset(narrow(order_, 0, start, count)) : dataset_.slice(start, start + count);
+    if (options_.transforms.empty()) return result;
+    Generator generator;  // each batch has counters of its own, whichever thread makes it
+    generator.set_state({random_.seed, random_.offset + (uint64_t(number) << 32)});
+    for (const Transform& transform : options_.transforms) result.inputs = transform(result.inputs, generator);
+    return result;
+  }
+
+  void fill_queue(std::stop_token stop) {
+    set_num_threads(1);  // of this thread; the others have the training to do
+    try {
+      for (int64_t number = 0; number < batches_; ++number) {
+        TensorDataset made = batch(number);
+        std::unique_lock lock(mutex_);
+        if (!changed_.wait(lock, stop, [this] { return int(queue_.size()) < options_.prefetch; })) return;
+        queue_.push_back(std::move(made));
+        changed_.notify_all();
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      error_ = std::current_exception();
+      changed_.notify_all();
+    }
+  }
+
+  TensorDataset dataset_;
+  LoaderOptions options_;
+  Location where_;
+  int64_t batches_, taken_ = 0;
+  Tensor order_;           // of the examples; undefined: as they come
+  GeneratorState random_;  // for the transforms
+
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::deque<TensorDataset> queue_;
+  std::exception_ptr error_;
+  std::jthread thread_;  // last: it is stopped and joined before the rest goes
+};
+
+Loader::Loader(TensorDataset dataset, LoaderOptions options, Location where)
+    : dataset_(std::move(dataset)), options_(std::move(options)), where_(where) {
+  const Scope scope("Loader", where);
+  if (options_.batch < 1) fail("a batch must have at least 1 example, not " + std::to_string(options_.batch));
+  if (options_.prefetch < 0) fail("cannot prefetch " + std::to_string(options_.prefetch) + " batches");
+  dataset_.size();
+}
+
+int64_t Loader::size() const {
+  const int64_t examples = dataset_.size();
+  const bool has_smaller_batch = examples % options_.batch != 0;
+  return examples / options_.batch + (has_smaller_batch && !options_.drop_last);
+}
+
+Loader::Iterator Loader::begin() const { return Iterator(std::make_shared<Epoch>(*this)); }
+
+Loader::Iterator& Loader::Iterator::operator++() {
+  batch_ = epoch_->next();
+  return *this;
+}
+
+}  // namespace gradus::data

@@ -1,0 +1,68 @@
+#include "ops/checkpoint.h"
+
+#include "ops/apply.h"
+
+namespace gradus {
+namespace {
+
+using Function = std::function<Tensor(std::span<const Tensor>)>;
+
+class Checkpoint final : public Node {
+ public:
+  Checkpoint(Function f, const std::vector<Tensor>& inputs, GeneratorState random, const Tensor& output)
+      : Node(output), f_(std::move(f)), random_(random), saved_(inputs.begin(), inputs.end()) {
+    for (const Tensor& input : inputs) inputs_.push_back(input.node());
+  }
+
+  std::span<const Ref<Node>> inputs() const override { return inputs_; }
+  const char* operation() const override { return "checkpoint"; }
+  std::string formula(std::span<const std::string> names) const override {
+    std::string text = "checkpoint(";
+    for (size_t i = 0; i < names.size(); ++i) text += (i ? ", " : "") + names[i];
+    return text + ")";
+  }
+  void release() override {
+    saved_.clear();
+    f_ = nullptr;
+  }
+
+  void backward(const Tensor& dy, std::span<Tensor> gradients) override {
+    if (released()) detail::fail_released();
+    const bool create_graph = grad_enabled();
+    const GradMode recording(true);
+    // A leaf made now marks where the recomputation begins on the tape, even if no input needs a gradient.
+    std::vector<Tensor> x, wanted{Tensor(0.).requires_grad()};
+    for (const detail::SavedInput& saved : saved_) {
+      x.push_back(saved.get());
+      if (!x.back().needs_grad()) continue;
+      x.back() = create_graph ? identity(x.back()) : x.back().detach().requires_grad();
+      wanted.push_back(x.back());
+    }
+    const GeneratorState now = default_generator().state();
+    default_generator().set_state(random_);
+    const Tensor y = f_(x);
+    default_generator().set_state(now);
+    const std::vector<Tensor> found = grad({y}, wanted, {.create_graph = create_graph}, {dy});
+    for (size_t i = 0, k = 1; i < x.size(); ++i)
+      if (x[i].needs_grad()) gradients[i] = found[k++];
+  }
+
+ private:
+  Function f_;
+  GeneratorState random_;
+  std::vector<Ref<Node>> inputs_;
+  std::vector<detail::SavedInput> saved_;
+};
+
+}  // namespace
+
+Tensor checkpoint_list(Function f, std::vector<Tensor> inputs, Location where) {
+  const Scope scope("checkpoint", where);
+  const GeneratorState random = default_generator().state();
+  const Tensor recorded = f(inputs);  // recorded only to learn whether a gradient flows; the steps are freed at once
+  const Tensor y = recorded.detach();
+  if (recorded.needs_grad()) y.handle()->node = Ref<Node>(new Checkpoint(std::move(f), inputs, random, y));
+  return y;
+}
+
+}  // namespace gradus
