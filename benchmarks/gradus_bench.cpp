@@ -3,6 +3,8 @@
 
 #include <gradus.h>
 
+#include <memory>
+
 #include "benchmarks/workloads.h"
 
 using namespace gradus;
@@ -46,11 +48,11 @@ void add_dispatch(int n) {
 /// One training step: `loss(net)`, its gradients, the optimizer.
 workloads::Work training_step(const Mlp& net, const optim::SGDOptions& options,
                               std::function<Tensor(const Mlp&)> loss) {
-  return [net, optimizer = optim::SGD(parameters(net), options), loss]() mutable {
-    optimizer.zero_grad();
+  return [net, optimizer = std::make_shared<optim::SGD>(parameters(net), options), loss] {
+    optimizer->zero_grad();
     Tensor value = loss(net);
     value.backward();
-    optimizer.step();
+    optimizer->step();
     benchmark::DoNotOptimize(value.item<float>());
   };
 }

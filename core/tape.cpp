@@ -37,13 +37,16 @@ class Walk {
     Tensor gradient;
   };
 
-  Walk(const Tape& tape, int64_t first, std::vector<Capture>& captures, BackwardOptions options, bool into_leaves)
-      : tape_(tape), first_(first), captures_(captures), options_(options), into_leaves_(into_leaves), outer_(current_) {
+  /// Where gradients go that reach a leaf, or a step before the tape, without being captured.
+  enum class Rest { into_leaves, dropped, to_enclosing_walk };
+
+  Walk(const Tape& tape, int64_t first, std::vector<Capture>& captures, BackwardOptions options, Rest rest)
+      : tape_(tape), first_(first), captures_(captures), options_(options), rest_(rest), outer_(current_) {
     current_ = this;
   }
   ~Walk() {
     current_ = outer_;
-    for (const Ref<Node>& node : tape_) node->pending_ = Tensor();  // only after an error is there anything left
+    for (; left_ > 0; --left_) tape_.steps_[left_ - 1]->pending_ = Tensor();  // after an error
   }
   Walk(const Walk&) = delete;
   Walk& operator=(const Walk&) = delete;
@@ -52,7 +55,7 @@ class Walk {
 
   void run() {
     const GradMode mode(options_.create_graph);
-    for (size_t i = tape_.size(); i-- > 0;) step(*tape_.steps_[i]);
+    for (; left_ > 0; --left_) step(*tape_.steps_[left_ - 1]);
     for (Capture& leaf : hooked_leaves_) {
       run_hooks(*leaf.node, leaf.gradient);
       add_to_leaf(*leaf.node, std::move(leaf.gradient));
@@ -66,7 +69,10 @@ class Walk {
     const Scope scope(node.operation(), node.where_);
     if (node.extra_) run_hooks(node, gradient);
     if (node.extra_ && node.extra_->retain_grad) accumulate(node.grad_, gradient);
-    if (Capture* capture = captured(node)) accumulate(capture->gradient, gradient);
+    if (Capture* capture = captured(node)) {
+      accumulate(capture->gradient, gradient);
+      if (rest_ == Rest::to_enclosing_walk) return;
+    }
     const std::span<const Ref<Node>> inputs = node.inputs();
     std::array<Tensor, 4> few;
     std::vector<Tensor> many(inputs.size() > few.size() ? inputs.size() : 0);
@@ -84,7 +90,7 @@ class Walk {
     if (!to.requires_grad_) return;
     check_gradient(to, gradient, "its backward");
     if (!to.is_leaf_ && to.position_ < first_) {  // not on this tape
-      if (outer_) outer_->deliver(to, std::move(gradient));
+      if (rest_ == Rest::to_enclosing_walk) outer_->deliver(to, std::move(gradient));
       return;
     }
     if (!to.is_leaf_) return accumulate(to.pending_, std::move(gradient));
@@ -96,10 +102,8 @@ class Walk {
   }
 
   void add_to_leaf(Node& leaf, Tensor gradient) {
-    if (!into_leaves_) {
-      if (outer_) outer_->deliver(leaf, std::move(gradient));
-      return;
-    }
+    if (rest_ == Rest::to_enclosing_walk) return outer_->deliver(leaf, std::move(gradient));
+    if (rest_ == Rest::dropped) return;
     if (single_threaded()) return accumulate(leaf.grad_, std::move(gradient));
     while (leaf.lock_.test_and_set(std::memory_order_acquire)) {
     }
@@ -121,8 +125,8 @@ class Walk {
 
   static void check_gradient(const Node& of, const Tensor& gradient, const char* source) {
     if (gradient.shape() != of.shape_)
-      fail(std::string(source) + " gave a gradient of shape " + to_string(gradient.shape()) + " for a tensor of shape " +
-           to_string(of.shape_));
+      fail(std::string(source) + " gave a gradient of shape " + to_string(gradient.shape()) +
+           " for a tensor of shape " + to_string(of.shape_));
     if (gradient.dtype() != of.dtype_)
       fail(std::string(source) + " gave a gradient of dtype " + std::string(to_string(gradient.dtype())) +
            " for a tensor of dtype " + std::string(to_string(of.dtype_)));
@@ -139,8 +143,9 @@ class Walk {
   std::vector<Capture>& captures_;
   std::vector<Capture> hooked_leaves_;
   BackwardOptions options_;
-  bool into_leaves_;
+  Rest rest_;
   Walk* outer_;  // the pass that this one was started from, if any
+  size_t left_ = tape_.size();
   static inline constinit thread_local Walk* current_ = nullptr;
 };
 
@@ -170,15 +175,17 @@ void check_seed(const Tensor& output, const Tensor& seed) {
 }
 
 std::vector<Tensor> run(const std::vector<Tensor>& outputs, const std::vector<Tensor>& seeds,
-                        const std::vector<Tensor>& inputs, BackwardOptions options, bool into_leaves) {
+                        const std::vector<Tensor>& inputs, BackwardOptions options, Walk::Rest rest) {
   std::vector<Walk::Capture> captures;
-  int64_t first = into_leaves ? 0 : std::numeric_limits<int64_t>::max();  // a path to an input has only later steps
+  int64_t first = rest == Walk::Rest::into_leaves
+                      ? 0
+                      : std::numeric_limits<int64_t>::max();  // a path to an input has only later steps
   for (const Tensor& input : inputs) {
     captures.push_back({input.node().get(), {}});
     first = std::min(first, input.node()->position());
   }
   const Tape tape(outputs, first);
-  Walk walk(tape, first, captures, options, into_leaves);
+  Walk walk(tape, first, captures, options, rest);
   for (size_t i = 0; i < outputs.size(); ++i) walk.seed(outputs[i], seeds[i]);
   walk.run();
   std::vector<Tensor> gradients;
@@ -194,7 +201,7 @@ void Tensor::backward(BackwardOptions options, Location where) const {
     require_recorded(*this);
     require_scalar(*this);
   }
-  run({*this}, {ones_for(*this)}, {}, options, true);
+  run({*this}, {ones_for(*this)}, {}, options, Walk::Rest::into_leaves);
 }
 
 void Tensor::backward(const Tensor& grad_output, BackwardOptions options, Location where) const {
@@ -203,7 +210,7 @@ void Tensor::backward(const Tensor& grad_output, BackwardOptions options, Locati
     require_recorded(*this);
     check_seed(*this, grad_output);
   }
-  run({*this}, {grad_output}, {}, options, true);
+  run({*this}, {grad_output}, {}, options, Walk::Rest::into_leaves);
 }
 
 std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs, BackwardOptions options,
@@ -225,11 +232,16 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
     for (const Tensor& input : inputs)
       if (!input.needs_grad()) fail("an input does not require a gradient: call requires_grad() on it before using it");
   }
-  return run(outputs, seeds, inputs, options, false);
+  return run(outputs, seeds, inputs, options, Walk::Rest::dropped);
 }
 
 Tensor grad(const Tensor& output, const Tensor& input, BackwardOptions options, Location where) {
   return grad(std::vector{output}, std::vector{input}, options, {}, where)[0];
+}
+
+std::vector<Tensor> nested_grad(const Tensor& output, const Tensor& grad_output, const std::vector<Tensor>& inputs,
+                                bool create_graph) {
+  return run({output}, {grad_output}, inputs, {.create_graph = create_graph}, Walk::Rest::to_enclosing_walk);
 }
 
 std::unordered_map<const Node*, std::string> Tape::names() const {

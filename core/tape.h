@@ -36,14 +36,18 @@ class Tape {
 std::ostream& operator<<(std::ostream& out, const Tape& tape);
 
 /// The gradients of the sum of `outputs` with respect to `inputs`, without touching any `.grad()`. An input that the
-/// outputs do not depend on gives an undefined tensor. Called from inside a backward pass (by a step that recomputes),
-/// what reaches other leaves goes where the enclosing pass sends it. `grad_outputs`: the gradients of the final result
-/// with respect to each output; may be left out for scalars.
+/// outputs do not depend on gives an undefined tensor.
+/// `grad_outputs`: the gradients of the final result with respect to each output; may be left out for scalars.
 std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs,
                          BackwardOptions options = {}, const std::vector<Tensor>& grad_outputs = {},
                          Location where = Location::here());
 /// The same for one of each: dy/dx.
 Tensor grad(const Tensor& output, const Tensor& input, BackwardOptions options = {}, Location where = Location::here());
+
+/// For steps that compute again in their backward: the gradients of a recomputed `output` with respect to `inputs`, and no
+/// further. What reaches other leaves or earlier steps goes where the enclosing backward pass sends it.
+std::vector<Tensor> nested_grad(const Tensor& output, const Tensor& grad_output, const std::vector<Tensor>& inputs,
+                                bool create_graph);
 
 /// Adds `term` to `sum`, which may be undefined; in place if nobody else sees `sum`. The one piece of mathematics that
 /// the tape needs; it lives with the other operations.

@@ -29,7 +29,9 @@ class Check {
       : f_(std::move(f)), inputs_(inputs.begin(), inputs.end()), options_(options), result_(result) {}
 
   void run() {
-    if (!analyse()) return;
+    analyse();
+    if (!result_.problem.empty()) return;
+    const int64_t before = result_.compared;
     for (size_t k = 0; k < inputs_.size(); ++k) {
       if (!is_checked(inputs_[k])) continue;
       const int64_t size = inputs_[k].numel();
@@ -40,6 +42,8 @@ class Check {
         for (int64_t i = 0; i < size; ++i) record(k, i, compare(k, i, i + 1));
       }
     }
+    if (result_.compared == before)
+      result_.problem = "nothing was left to compare, with " + std::to_string(result_.skipped) + " elements skipped";
   }
 
  private:
@@ -52,8 +56,8 @@ class Check {
     bool skipped = false;
   };
 
-  // Gradients from the tape, and the values to start from. False if there is nothing to check.
-  bool analyse() {
+  // Gradients from the tape, and the values to start from.
+  void analyse() {
     std::vector<Tensor> x = inputs_, wanted;
     for (Tensor& each : x)
       if (is_checked(each)) wanted.push_back(each = each.detach().named(each.name()).requires_grad());
@@ -67,8 +71,13 @@ class Check {
     }
     if (y.empty()) {
       result_.problem = "no gradient flows from the result to an input";
-      return false;
+      return;
     }
+    const std::vector<Values> recorded = std::exchange(values_, evaluate(inputs_));
+    for (size_t i = 0; i < recorded.size(); ++i)
+      if (!std::ranges::equal(recorded[i], values_[i], [&](double a, double b) { return agree(a, b); }))
+        result_.problem = result_.order == 1 ? "the function does not give the same result twice"
+                                             : "the backward pass gives other gradients when it is recorded";
     const Tape tape(y);
     const std::vector<Tensor> found = grad(y, wanted, {.retain_graph = true}, weights, result_.where);
     for (size_t k = 0, next = 0; k < x.size(); ++k) {
@@ -81,7 +90,11 @@ class Check {
         if (steps_[k].empty() && std::ranges::count(step->inputs(), x[k].node()))
           steps_[k] = std::string(step->operation()) + " (" + to_string(step->where()) + ")";
     }
-    return true;
+  }
+
+  bool agree(double a, double b) const {
+    return std::fabs(a - b) <= options_.tolerance * std::max({1., std::fabs(a), std::fabs(b)}) || a == b ||
+           (a != a && b != b);
   }
 
   void require_float64(const Tensor& y) {
@@ -162,6 +175,11 @@ class Check {
     Values values = x[k].to_vector<double>();
     for (size_t i = size_t(begin); i < size_t(end); ++i) values[i] += distance * direction_[i];
     x[k] = Tensor::copy_of(values.data(), x[k].shape()).named(x[k].name());
+    return evaluate(x);
+  }
+
+  // The same random numbers each time.
+  std::vector<Values> evaluate(std::span<const Tensor> x) {
     default_generator().set_state(random_);
     std::vector<Values> results;
     for (const Tensor& y : f_(x)) results.push_back(y.to_vector<double>());
@@ -218,8 +236,6 @@ GradcheckResult check_gradients(const std::function<Tensor(std::span<const Tenso
     inputs.push_back(randn(f(inputs).shape(), float64).named("grad_output"));
     Check(gradient_of(f), inputs, options, result).run();
   }
-  if (result.problem.empty() && result.compared == 0)
-    result.problem = "nothing was left to compare, with " + std::to_string(result.skipped) + " elements skipped";
   return result;
 }
 

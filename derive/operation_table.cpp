@@ -12,25 +12,33 @@ namespace {
 
 using Texts = std::unordered_map<const Node*, std::string>;
 
-// The operators that stand outside of all brackets: "+", "·" …, with spaces for sums.
-bool has_outside(std::string_view text, std::string_view operators) {
+// Whether `mark` stands in the text outside of all brackets.
+bool outside(std::string_view text, std::string_view mark) {
   int depth = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '(' || text[i] == '[') ++depth;
-    else if (text[i] == ')' || text[i] == ']') --depth;
-    else if (depth == 0 && operators.find(text[i]) != operators.npos && (text[i] & 0xc0) != 0x80) return true;
+    if (text[i] == ')' || text[i] == ']') --depth;
+    if (depth == 0 && text.substr(i).starts_with(mark)) return true;
   }
   return false;
 }
 
-// `text` in brackets, unless it stands alone or between those of the formula around it.
+// `text` in brackets where it would otherwise be torn apart by the formula around it.
 std::string bracketed(const std::string& text, std::string_view before, std::string_view after) {
-  const bool enclosed = (before.empty() || before.ends_with("(") || before.ends_with(", ") || before.ends_with("|")) &&
-                        (after.empty() || after.starts_with(")") || after.starts_with(",") || after.starts_with("|"));
-  const bool factor = (before.empty() || before.ends_with(" ") || before.ends_with("·")) &&
-                      (after.empty() || after.starts_with(" ") || after.starts_with("·"));
-  const bool sum = has_outside(text, " /") || text.starts_with("−"), product = text.find("·") != text.npos;
-  return enclosed || (!sum && (factor || !product)) ? text : '(' + text + ')';
+  const auto opens = [&](auto... marks) { return before.empty() || (before.ends_with(marks) || ...); };
+  const auto closes = [&](auto... marks) { return after.empty() || (after.starts_with(marks) || ...); };
+  const bool sum = outside(text, " ") || text.starts_with("−"), product = outside(text, "·") || outside(text, "/");
+  const bool whole = opens("(", ", ", "|") && closes(")", ",", "|");
+  const bool fits =
+      sum ? before.empty() && closes(" +", " −") : opens("·", "+ ", "−", "− ") && closes("·", "/", " +", " −");
+  return whole || fits || (!sum && !product) ? text : '(' + text + ')';
+}
+
+// What a formula calls an input: by what it was computed from, by its name or value.
+std::string text_of(const Ref<Node>& input, const Texts& texts) {
+  if (const auto known = texts.find(input.get()); known != texts.end()) return known->second;
+  const std::string name = input ? input->formula({}) : std::string();
+  return name.empty() ? "const" : name;
 }
 
 // The formula of a step with those of its inputs put in their places.
@@ -38,13 +46,11 @@ std::string substituted(const Node& step, const Texts& texts) {
   std::vector<std::string> marks;
   for (size_t i = 0; i < step.inputs().size(); ++i) marks.push_back(std::string(1, char(i + 1)));
   std::string result = step.formula(marks);
-  for (size_t i = marks.size(); i-- > 0;) {
-    const Ref<Node>& input = step.inputs()[i];
-    const auto known = texts.find(input.get());
-    const std::string text = known != texts.end() ? known->second : "const";
+  for (size_t i = 0; i < marks.size(); ++i) {
+    const std::string text = text_of(step.inputs()[i], texts);
     for (size_t at = 0; (at = result.find(marks[i], at)) != std::string::npos;) {
-      const std::string_view all = result;
-      const std::string piece = bracketed(text, all.substr(0, at), all.substr(at + 1));
+      const std::string piece =
+          bracketed(text, std::string_view(result).substr(0, at), std::string_view(result).substr(at + 1));
       result.replace(at, 1, piece);
       at += piece.size();
     }
@@ -52,12 +58,14 @@ std::string substituted(const Node& step, const Texts& texts) {
   return result;
 }
 
-// The formula of `result` in terms of the nodes that have a text already.
-std::string written_out(const Tensor& result, Texts& texts) {
-  for (const Ref<Node>& step : Tape(result))
-    if (!texts.count(step.get())) texts[step.get()] = substituted(*step, texts);
-  const auto known = texts.find(result.node().get());
-  return known != texts.end() ? known->second : "const";
+// The formula of `result` in terms of the nodes that have a text already. Reshapes on the way are not mentioned.
+std::string written_out(const Tensor& result, Texts texts) {
+  for (const Ref<Node>& step : Tape(result)) {
+    if (texts.count(step.get())) continue;
+    const bool silent = step->operation() == std::string_view("reshape") && step != result.node();
+    texts[step.get()] = silent ? text_of(step->inputs()[0], texts) : substituted(*step, texts);
+  }
+  return text_of(result.node(), texts);
 }
 
 const char* kept(const Operation& operation) {
@@ -86,8 +94,7 @@ Derivation derivation(const std::function<Tensor(std::span<const Tensor>)>& f, c
   }
   const Tensor y = f(x), dy = ones_like(y).requires_grad();
   Derivation result;
-  Texts forward = texts;
-  result.formula = written_out(y, forward);
+  result.formula = written_out(y, texts);
   texts[y.node().get()] = "y";
   texts[dy.node().get()] = "dy";
   for (const Tensor& gradient : grad({y}, x, {.create_graph = true}, {dy}))

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "core/file.h"
+
 using namespace gradus;
 
 // The height of the landscape; the same function for one place and, element by element, for a whole grid of them.

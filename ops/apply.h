@@ -120,7 +120,7 @@ template <class Op, size_t N> void backward_through_plain(const Op& op, const st
   for (Tensor& input : inputs)
     if (input.needs_grad()) wanted.push_back(input = create_graph ? identity(input) : input.detach().requires_grad());
   const Tensor y = std::apply([&](const auto&... each) { return op.plain(each...); }, inputs);
-  const std::vector<Tensor> found = grad({y}, wanted, {.create_graph = create_graph}, {dy});
+  const std::vector<Tensor> found = nested_grad(y, dy, wanted, create_graph);
   for (size_t i = 0, k = 0; i < N; ++i)
     if (x[i].needs_grad()) gradients[i] = found[k++];
 }

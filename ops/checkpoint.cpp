@@ -1,5 +1,7 @@
 #include "ops/checkpoint.h"
 
+#include <algorithm>
+
 #include "ops/apply.h"
 
 namespace gradus {
@@ -9,9 +11,11 @@ using Function = std::function<Tensor(std::span<const Tensor>)>;
 
 class Checkpoint final : public Node {
  public:
-  Checkpoint(Function f, const std::vector<Tensor>& inputs, GeneratorState random, const Tensor& output)
+  Checkpoint(Function f, const std::vector<Tensor>& inputs, const std::vector<Ref<Node>>& captured,
+             GeneratorState random, const Tensor& output)
       : Node(output), f_(std::move(f)), random_(random), saved_(inputs.begin(), inputs.end()) {
     for (const Tensor& input : inputs) inputs_.push_back(input.node());
+    inputs_.insert(inputs_.end(), captured.begin(), captured.end());
   }
 
   std::span<const Ref<Node>> inputs() const override { return inputs_; }
@@ -42,7 +46,7 @@ class Checkpoint final : public Node {
     default_generator().set_state(random_);
     const Tensor y = f_(x);
     default_generator().set_state(now);
-    const std::vector<Tensor> found = grad({y}, wanted, {.create_graph = create_graph}, {dy});
+    const std::vector<Tensor> found = nested_grad(y, dy, wanted, create_graph);
     for (size_t i = 0, k = 1; i < x.size(); ++i)
       if (x[i].needs_grad()) gradients[i] = found[k++];
   }
@@ -59,9 +63,17 @@ class Checkpoint final : public Node {
 Tensor checkpoint_list(Function f, std::vector<Tensor> inputs, Location where) {
   const Scope scope("checkpoint", where);
   const GeneratorState random = default_generator().state();
-  const Tensor recorded = f(inputs);  // recorded only to learn whether a gradient flows; the steps are freed at once
+  const int64_t start = Tensor(0.).requires_grad().node()->position();
+  const Tensor recorded = f(inputs);  // recorded only to learn what a gradient flows to; the steps are freed at once
   const Tensor y = recorded.detach();
-  if (recorded.needs_grad()) y.handle()->node = Ref<Node>(new Checkpoint(std::move(f), inputs, random, y));
+  if (!recorded.needs_grad()) return y;
+  std::vector<Ref<Node>> captured;  // earlier steps that f uses without being given them
+  for (const Ref<Node>& step : Tape({recorded}, start))
+    for (const Ref<Node>& input : step->inputs()) {
+      const bool given = std::ranges::any_of(inputs, [&](const Tensor& x) { return x.node() == input; });
+      if (input && !input->is_leaf() && input->position() < start && !given) captured.push_back(input);
+    }
+  y.handle()->node = Ref<Node>(new Checkpoint(std::move(f), inputs, captured, random, y));
   return y;
 }
 

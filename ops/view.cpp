@@ -4,8 +4,8 @@
 
 #include "ops/apply.h"
 #include "ops/assign.h"
-#include "ops/create.h"
 #include "ops/cpu/gather.h"
+#include "ops/create.h"
 
 namespace gradus {
 namespace {
@@ -102,7 +102,8 @@ struct Expand {
   Tensor forward(const Tensor& x) const {
     Strides strides = shape;
     const int added = shape.dim() - x.dim();
-    for (int i = 0; i < shape.dim(); ++i) strides[i] = i < added || x.shape()[i - added] == 1 ? 0 : x.strides()[i - added];
+    for (int i = 0; i < shape.dim(); ++i)
+      strides[i] = i < added || x.shape()[i - added] == 1 ? 0 : x.strides()[i - added];
     return x.alias(shape, strides, x.offset());
   }
   Tensor backward(const Tensor& dy) const { return sum_to(dy, from); }
@@ -158,12 +159,14 @@ Tensor reshape(const Arg& x, const Shape& wanted) {
   for (int i = 0; i < shape.dim(); ++i) {
     if (shape[i] >= 0) known *= shape[i];
     else if (shape[i] == -1 && open < 0) open = i;
-    else fail("the shape " + to_string(wanted) + " is not possible: at most one size may be -1, the others are not negative");
+    else
+      fail("the shape " + to_string(wanted) +
+           " is not possible: at most one size may be -1, the others are not negative");
   }
   if (open >= 0 && known != 0) shape[open] = x->numel() / known;
   if ((open >= 0 && known == 0) || shape.numel() != x->numel())
-    fail("x is " + to_string(x->shape()) + " with " + std::to_string(x->numel()) + " elements, which do not fill the shape " +
-         to_string(wanted));
+    fail("x is " + to_string(x->shape()) + " with " + std::to_string(x->numel()) +
+         " elements, which do not fill the shape " + to_string(wanted));
   if (shape == x->shape()) return *x;
   return apply(Reshape{shape, x->shape()}, x);
 }
@@ -172,7 +175,8 @@ Tensor flatten(const Arg& x, int64_t start, int64_t end) {
   const Scope scope("flatten", x.where());
   if (x->dim() == 0) return reshape(x, {1});
   const int first = normalize_dim(start, x->dim()), last = normalize_dim(end, x->dim());
-  if (first > last) fail("the first dimension (" + std::to_string(start) + ") comes after the last (" + std::to_string(end) + ")");
+  if (first > last)
+    fail("the first dimension (" + std::to_string(start) + ") comes after the last (" + std::to_string(end) + ")");
   Shape shape;
   int64_t merged = 1;
   for (int i = 0; i < x->dim(); ++i) {
@@ -214,7 +218,8 @@ Tensor permute(const Arg& x, const std::vector<int64_t>& order) {
   Shape dims;
   for (int64_t dim : order) {
     const int64_t d = normalize_dim(dim, x->dim());
-    if (std::count(dims.begin(), dims.end(), d)) fail("the order " + to_string(Shape(order)) + " must name each dimension once");
+    if (std::count(dims.begin(), dims.end(), d))
+      fail("the order " + to_string(Shape(order)) + " must name each dimension once");
     dims.push_back(d);
   }
   return apply(Permute{dims}, x);
@@ -230,7 +235,8 @@ Tensor transpose(const Arg& x, int64_t dim0, int64_t dim1) {
 
 Tensor t(const Arg& x) {
   const Scope scope("t", x.where());
-  if (x->dim() != 2) fail("x is " + to_string(x->shape()) + "; only a matrix has a transpose: use transpose or permute");
+  if (x->dim() != 2)
+    fail("x is " + to_string(x->shape()) + "; only a matrix has a transpose: use transpose or permute");
   return apply(Permute{{1, 0}}, x);
 }
 
@@ -259,7 +265,8 @@ Tensor slice(const Arg& x, int64_t dim, int64_t start, int64_t end, int64_t step
   if (step < 1) fail("the step must be positive, not " + std::to_string(step) + "; flip reverses a dimension");
   const int64_t size = x->shape()[at];
   const auto position = [&](int64_t p) { return std::clamp(p < 0 ? p + size : p, int64_t(0), size); };
-  const int64_t first = position(start), length = std::max<int64_t>(0, (position(end) - first + step - 1) / step);
+  const int64_t first = position(start), last = position(end);
+  const int64_t length = first < last ? (last - first - 1) / step + 1 : 0;
   return apply(Slice{at, first, length, step, x->shape()}, x);
 }
 
@@ -314,7 +321,8 @@ std::vector<Tensor> split(const Arg& x, int64_t size, int64_t dim) {
   if (size < 1) fail("the size of the parts must be positive, not " + std::to_string(size));
   std::vector<Tensor> parts;
   const int64_t total = x->size(dim);
-  for (int64_t start = 0; start < total; start += size) parts.push_back(narrow(x, dim, start, std::min(size, total - start)));
+  for (int64_t start = 0; start < total; start += size)
+    parts.push_back(narrow(x, dim, start, std::min(size, total - start)));
   return parts;
 }
 

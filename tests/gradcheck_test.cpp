@@ -39,6 +39,13 @@ struct Stopped {
   Tensor backward(const Tensor& dy, const Tensor& x) const { return dy * 3 * square(x.detach()); }
 };
 
+// Its gradient is right only when the backward pass is not recorded.
+struct Doubled {
+  static constexpr Info info{"doubled", "$0²"};
+  Tensor forward(const Tensor& x) const { return square(x); }
+  Tensor backward(const Tensor& dy, const Tensor& x) const { return dy * x * (grad_enabled() ? 4 : 2); }
+};
+
 std::string text_of(const GradcheckResult& result) {
   std::ostringstream text;
   text << result;
@@ -174,4 +181,12 @@ TEST_CASE("gradcheck: what cannot be checked is an error") {
   CHECK(error_here([&] {
           gradcheck([](auto a) { return slice(a, 0, a.at(0) > 0.5 ? 0 : 1); }, tensor({0.5, 1}));
         }) == "gradcheck: the shape of the function's result depends on the values of its inputs (here)");
+}
+
+TEST_CASE("gradcheck: a function that changes between runs, and a backward pass that does when it is recorded") {
+  int runs = 0;
+  CHECK(text_of(gradcheck([&](auto a) { return a * ++runs; }, tensor({1, 2})))
+            .ends_with(": the function does not give the same result twice"));
+  CHECK(text_of(gradcheck([](auto a) { return apply(Doubled{}, a); }, {.second_order = true}, tensor({1, 2})))
+            .ends_with(": the backward pass gives other gradients when it is recorded"));
 }

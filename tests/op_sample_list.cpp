@@ -173,8 +173,8 @@ std::vector<Sample> joins() {
 }
 
 std::vector<Sample> indexing() {
-  const Tensor rows = classes({2, 0, 2, 3});
-  const Tensor places = reshape(classes({1, 0, 2, 2, 0, 1, 1, 1}), {4, 2});
+  const Tensor rows = classes({2, 0, 2, 3}).named("index");
+  const Tensor places = reshape(classes({1, 0, 2, 2, 0, 1, 1, 1}), {4, 2}).named("index");
   const auto one_hots = [](const Tensor& index, const Tensor& x) { return to(one_hot(index, 4), x.dtype()); };
   return {
       {"index_select(x, 0, index)",
@@ -199,7 +199,7 @@ std::vector<Sample> indexing() {
        [=](X x) { return x[0] + sum(one_hots(places, x[0]) * unsqueeze(x[1], 2), 1); }},
       {"masked_fill(x, mask, 3)",
        {{4, 2}},
-       [=](X x) { return masked_fill(x[0], places == 1, 3); },
+       [=](X x) { return masked_fill(x[0], (places == 1).named("mask"), 3); },
        [=](X x) { return x[0] * to(places != 1, x[0].dtype()) + 3 * to(places == 1, x[0].dtype()); }},
       {"tril(x)",
        {{2, 3, 4}},
@@ -266,7 +266,7 @@ std::vector<Sample> products() {
       {"matmul of batches", {{2, 3, 4}, {2, 4, 2}}, use, by_hand},
       {"matmul of broadcast batches", {{2, 1, 3, 2}, {3, 2, 2}}, use, by_hand},
       {"matmul of a batch and a matrix", {{2, 3, 4}, {4, 2}}, use, by_hand},
-      {"checkpoint(f, a, b)",
+      {"checkpoint(function, a, b)",
        {{3, 4}, {4, 2}},
        [](X x) { return checkpoint([](auto a, auto b) { return tanh(matmul(a, b)); }, x[0], x[1]); },
        [](X x) { return tanh(matmul(x[0], x[1])); }},
@@ -287,7 +287,7 @@ std::vector<Sample> products() {
 
 std::vector<Sample> losses() {
   constexpr auto none = LossReduction::none, total = LossReduction::sum;
-  const Tensor target = classes({2, 0, 3, 2, 1});
+  const Tensor target = classes({2, 0, 3, 2, 1}).named("target");
   const auto chosen = [=](const Tensor& x) { return sum(x * to(one_hot(target, 4), x.dtype()), 1); };
   const auto weight = [](const Tensor& x) { return to(tensor({1, 2, 0.5, 3}), x.dtype()); };
   return {
