@@ -164,7 +164,9 @@ void require_recorded(const Tensor& output) {
         "NoGrad");
 }
 
-Tensor ones_for(const Tensor& output) { return Tensor(std::vector<double>{1}, output.shape(), output.dtype()); }
+Tensor one_for(const Tensor& output) {  // of the shape of an output with one element
+  return Tensor(1, output.dtype()).alias(output.shape(), contiguous_strides(output.shape()), 0);
+}
 
 void check_seed(const Tensor& output, const Tensor& seed) {
   if (seed.shape() != output.shape())
@@ -201,7 +203,7 @@ void Tensor::backward(BackwardOptions options, Location where) const {
     require_recorded(*this);
     require_scalar(*this);
   }
-  run({*this}, {ones_for(*this)}, {}, options, Walk::Rest::into_leaves);
+  run({*this}, {one_for(*this)}, {}, options, Walk::Rest::into_leaves);
 }
 
 void Tensor::backward(const Tensor& grad_output, BackwardOptions options, Location where) const {
@@ -226,7 +228,7 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
         check_seed(outputs[i], seeds[i]);
       } else {
         require_scalar(outputs[i]);
-        seeds.push_back(ones_for(outputs[i]));
+        seeds.push_back(one_for(outputs[i]));
       }
     }
     for (const Tensor& input : inputs)

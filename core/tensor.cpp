@@ -8,7 +8,10 @@ namespace gradus {
 
 TensorBody::~TensorBody() = default;
 
-Tensor::Tensor(double value, Dtype dtype) : Tensor(std::vector<double>{value}, {}, dtype) {}
+Tensor::Tensor(double value, Dtype dtype) {
+  *this = empty({}, dtype);
+  visit(dtype, [&]<class T>() { *static_cast<T*>(storage()->data()) = convert<T>(value); });
+}
 
 Tensor::Tensor(const std::vector<double>& values, const Shape& shape, Dtype dtype) {
   if (int64_t(values.size()) != shape.numel())

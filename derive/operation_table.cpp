@@ -37,7 +37,7 @@ std::string bracketed(const std::string& text, std::string_view before, std::str
 // What a formula calls an input: by what it was computed from, by its name or value.
 std::string text_of(const Ref<Node>& input, const Texts& texts) {
   if (const auto known = texts.find(input.get()); known != texts.end()) return known->second;
-  const std::string name = input ? input->formula({}) : std::string();
+  const std::string name = input && input->is_leaf() ? input->formula({}) : std::string();
   return name.empty() ? "const" : name;
 }
 

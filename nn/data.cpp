@@ -178,8 +178,8 @@ Split fashion_mnist(const ImageOptions& options, Location where) {
   const Scope scope("fashion_mnist", where);
   return read_mnist("fashion-mnist", options,
                     "on Debian and Ubuntu, `apt-get install dataset-fashion-mnist` puts it into /usr/share/datasets; "
-                    "elsewhere, get the four "
-                    "files from https://github.com/zalandoresearch/fashion-mnist and pass their folder");
+                    "elsewhere, get the four files from https://github.com/zalandoresearch/fashion-mnist and pass "
+                    "their folder");
 }
 
 const std::vector<std::string>& fashion_mnist_classes() {

@@ -45,7 +45,8 @@ void prepare_operands(std::span<const Arg* const> args, std::span<Tensor> x, boo
     if (args[i]->is_number()) {
       x[i] = Tensor(args[i]->number(), dtype);
     } else {
-      x[i] = i < first ? args[i]->tensor() : to(args[i]->tensor(), dtype);
+      x[i] = args[i]->tensor();
+      if (i >= first && x[i].dtype() != dtype) x[i] = to(x[i], dtype);
       shape = broadcast_shapes(shape, x[i].shape());
     }
   }
@@ -53,7 +54,7 @@ void prepare_operands(std::span<const Arg* const> args, std::span<Tensor> x, boo
     fail("the condition must be a bool tensor, such as x > 0, not " + std::string(to_string(x[0].dtype())));
   if (args.size() > 1) check_same_device({&x[0], &x[args.size() - 1]});
   for (size_t i = 0; i < args.size(); ++i) {
-    const Tensor repeated = expand(x[i], shape);
+    const Tensor repeated = x[i].shape() == shape ? x[i] : expand(x[i], shape);
     if (grad_enabled() && !repeated.node()) {  // formulas call it by its value or name
       if (args[i]->is_number()) repeated.handle()->node = Ref<Node>(new Constant(repeated, args[i]->number()));
       else repeated.handle()->node = x[i].node();

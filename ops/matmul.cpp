@@ -4,13 +4,22 @@
 #include "ops/arithmetic.h"
 #include "ops/cpu/gather.h"
 #include "ops/cpu/matmul.h"
-#include "ops/reduce.h"
 #include "ops/view.h"
 
 namespace gradus {
 namespace {
 
-Tensor transposed(const Tensor& x) { return transpose(x, -2, -1); }
+// The last two dimensions exchanged: an unrecorded view.
+Tensor transposed_view(const Tensor& x) {
+  Shape shape = x.shape();
+  Strides strides = x.strides();
+  std::swap(shape[x.dim() - 2], shape[x.dim() - 1]);
+  std::swap(strides[x.dim() - 2], strides[x.dim() - 1]);
+  return x.alias(shape, strides, x.offset());
+}
+
+// The same for a backward, recorded if that is.
+Tensor transposed(const Tensor& x) { return grad_enabled() ? transpose(x, -2, -1) : transposed_view(x); }
 
 Dtype compute_dtype(const Tensor& x) { return x.dtype() == bfloat16 ? float32 : x.dtype(); }
 
@@ -44,12 +53,12 @@ struct Linear {
 
   Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
     const Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.dtype(), x.device());
-    cpu::matmul(kernel_ready(x), kernel_ready(t(weight.detach())), cpu::plain(bias, compute_dtype(bias)), y);
+    cpu::matmul(kernel_ready(x), kernel_ready(transposed_view(weight)), cpu::plain(bias, compute_dtype(bias)), y);
     return y;
   }
   auto backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor&) const {
-    return std::tuple([&] { return apply(MatMul{}, dy, weight); }, [&] { return apply(MatMul{}, t(dy), x); },
-                      [&] { return sum(dy, 0); });
+    return std::tuple([&] { return apply(MatMul{}, dy, weight); }, [&] { return apply(MatMul{}, transposed(dy), x); },
+                      [&] { return sum_to(dy, {dy.shape()[1]}); });
   }
   Tensor plain(const Tensor& x, const Tensor& weight, const Tensor& bias) const { return matmul(x, t(weight)) + bias; }
 };
@@ -64,6 +73,7 @@ void require_floating_point(const Tensor& x) {
 std::pair<Tensor, Tensor> promoted(const Tensor& a, const Tensor& b) {
   require_floating_point(a);
   require_floating_point(b);
+  if (a.dtype() == b.dtype()) return {a, b};
   const Dtype dtype = promote(a.dtype(), b.dtype());
   return {to(a, dtype), to(b, dtype)};
 }
@@ -121,7 +131,7 @@ Tensor linear(const Arg& x, const Tensor& weight, const Tensor& bias) {
          std::to_string(weight.shape()[0]) + "]");
   if (!bias.defined()) return matmul(x, t(weight));
   const auto [input, w] = promoted(*x, weight);
-  const Tensor b = to(bias, w.dtype());
+  const Tensor b = bias.dtype() == w.dtype() ? bias : to(bias, w.dtype());
   if (shape.dim() == 2) return apply(Linear{}, input, w, b);
   Shape result = shape;
   result[result.dim() - 1] = w.shape()[0];

@@ -17,6 +17,9 @@ template <class T> struct Matrix {
   Matrix block(int64_t i, int64_t j) const { return {data + i * row + j * column, row, column}; }
 };
 
+// Up to this many multiplications, Eigen's blocking costs more than it gains.
+constexpr int64_t tiny = 2048;
+
 template <class T, class F> void with_map(const Matrix<T>& x, int64_t rows, int64_t columns, F&& f) {
   using Stride = Eigen::OuterStride<>;
   if (x.column == 1) f(Eigen::Map<const Rows<T>, 0, Stride>(x.data, rows, columns, Stride(x.row)));
@@ -29,8 +32,13 @@ template <class T> void product(int64_t m, int64_t n, int64_t k, const Matrix<T>
   if (bias) out.rowwise() = Eigen::Map<const Eigen::Matrix<T, 1, Eigen::Dynamic>>(bias, n);
   with_map(a, m, k, [&](const auto& left) {
     with_map(b, k, n, [&](const auto& right) {
-      if (bias) out.noalias() += left * right;
-      else out.noalias() = left * right;
+      if (m * n * k <= tiny) {
+        if (bias) out += left.lazyProduct(right);
+        else out = left.lazyProduct(right);
+      } else {
+        if (bias) out.noalias() += left * right;
+        else out.noalias() = left * right;
+      }
     });
   });
 }
