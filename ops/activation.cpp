@@ -20,6 +20,7 @@ Tensor tanh(const Arg& x) { return map(formula::Tanh{}, x); }
 Tensor softplus(const Arg& x) { return map(formula::Softplus{}, x); }
 Tensor gelu(const Arg& x) { return map(formula::Gelu{}, x); }
 Tensor gelu_tanh(const Arg& x) { return map(formula::GeluTanh{}, x); }
+Tensor softsign(const Arg& x) { return map(formula::Softsign{}, x); }
 Tensor silu(const Arg& x) { return map(formula::Silu{}, x); }
 Tensor mish(const Arg& x) { return map(formula::Mish{}, x); }
 Tensor hardswish(const Arg& x) { return map(formula::Hardswish{}, x); }

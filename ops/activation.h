@@ -135,7 +135,17 @@ struct Hardswish {
   }
 };
 
-using Activations = List<Relu, LeakyRelu, Elu, Selu, Sigmoid, Tanh, Softplus, Gelu, GeluTanh, Silu, Mish, Hardswish>;
+/// Turian et al., "Quadratic features and deep architectures for chunking", 2009: x / (1 + |x|).
+struct Softsign {
+  static constexpr Info info{"softsign"};
+  template <class T> GRADUS_FN auto forward(const T& x) const { return x / (number<T>(1) + abs(x)); }
+  template <class T> GRADUS_FN auto backward(const T& dy, const T& x) const {
+    return dy / square(number<T>(1) + abs(x));
+  }
+};
+
+using Activations =
+    List<Softsign, Relu, LeakyRelu, Elu, Selu, Sigmoid, Tanh, Softplus, Gelu, GeluTanh, Silu, Mish, Hardswish>;
 
 }  // namespace formula
 
@@ -157,6 +167,8 @@ Tensor softplus(const Arg& x);
 Tensor gelu(const Arg& x);
 /// gelu, approximated by a tanh
 Tensor gelu_tanh(const Arg& x);
+/// x / (1 + |x|)
+Tensor softsign(const Arg& x);
 /// x·sigmoid(x), also called swish
 Tensor silu(const Arg& x);
 /// x·tanh(softplus(x))
