@@ -13,6 +13,10 @@
 // gradient each, or with one function each that computes it: those are called only for inputs that need a gradient; a
 // single tensor is the gradient of the first input. Without a backward an operation may carry `plain(inputs…)`, its
 // definition in simpler operations, and is differentiated through that; without either, no gradient flows through it.
+//
+// A fused operation whose backward is a kernel, too, says `static constexpr bool backward_is_kernel = true` and carries
+// `plain`: that is differentiated while a backward pass is itself recorded. What its kernels leave for the backward
+// (statistics, gate values) are members; `void release()` drops the large ones.
 
 #include <array>
 #include <span>
@@ -44,6 +48,8 @@ constexpr bool keeps_inputs(Keeps keeps) {
   return keeps == Keeps::inputs || keeps == Keeps::both || keeps == Keeps::plain;
 }
 constexpr bool keeps_output(Keeps keeps) { return keeps == Keeps::output || keeps == Keeps::both; }
+
+template <class Op> constexpr bool backward_is_kernel = requires { Op::backward_is_kernel; };
 
 template <class T, size_t> using Same = T;
 
@@ -137,8 +143,9 @@ template <class Op, size_t N> std::string map_formula(const Op& op, std::span<co
 template <class Op, size_t N> class Step final : public Node {
  public:
   static constexpr Keeps keeps = detail::keeps<Op, N>;
+  static_assert(!backward_is_kernel<Op> || keeps_inputs(keeps), "plain() needs the inputs: the backward must take them");
   static constexpr std::array<bool, N> saves = []<size_t... I>(std::index_sequence<I...>) {
-    return std::array{!unused<Op, N, I>()...};
+    return std::array{backward_is_kernel<Op> || !unused<Op, N, I>()...};
   }
   (std::make_index_sequence<N>());
 
@@ -163,6 +170,7 @@ template <class Op, size_t N> class Step final : public Node {
   void release() override {
     if constexpr (keeps_inputs(keeps)) saved_ = {};
     output_ = {};
+    if constexpr (requires { op_.release(); }) op_.release();
   }
 
   void backward(const Tensor& dy, std::span<Tensor> gradients) override {
@@ -177,6 +185,9 @@ template <class Op, size_t N> class Step final : public Node {
     if constexpr (keeps_output(keeps)) y = saved_output();
     if constexpr (keeps == Keeps::plain) {
       backward_through_plain(op_, x, dy, gradients);
+    } else if constexpr (backward_is_kernel<Op>) {
+      if (grad_enabled()) backward_through_plain(op_, x, dy, gradients);
+      else take(call_backward(dy, x, y), wanted, gradients);
     } else if constexpr (Formula<Op>) {
       if (!grad_enabled()) map_backward<Op, N>(op_, dy, x, y, wanted, gradients);
       else take(call_backward(dy, x, y), wanted, gradients);
