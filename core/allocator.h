@@ -64,8 +64,7 @@ inline void deallocate(void* block, size_t bytes) {
   const int size_class = detail::size_class_of(bytes);
   if (size_class < detail::small_classes && detail::thread_lists[size_class].length < detail::thread_limit)
     detail::thread_lists[size_class].push(block);
-  else
-    detail::deallocate_slowly(block, bytes);
+  else detail::deallocate_slowly(block, bytes);
 }
 
 struct AllocatorStatistics {

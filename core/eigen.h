@@ -22,7 +22,8 @@ template <class T> using EigenView = Eigen::Map<const Eigen::Matrix<T, Eigen::Dy
 /// tensor's memory is. Fails if T is not the tensor's element type or the tensor has more than two dimensions.
 template <class T> EigenView<T> as_eigen(const Tensor& x, Location where = Location::here()) {
   const Scope scope("as_eigen", where);
-  if (x.dim() < 1 || x.dim() > 2) fail("x is " + to_string(x.shape()) + "; only vectors and matrices have a view in Eigen");
+  if (x.dim() < 1 || x.dim() > 2)
+    fail("x is " + to_string(x.shape()) + "; only vectors and matrices have a view in Eigen");
   const bool matrix = x.dim() == 2;
   return EigenView<T>(x.data<T>(), x.shape()[0], matrix ? x.shape()[1] : 1,
                       {x.strides()[0], matrix ? x.strides()[1] : 1});

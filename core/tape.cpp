@@ -6,10 +6,12 @@
 
 namespace gradus {
 
-Tape::Tape(const std::vector<Tensor>& results, int64_t first) {
+Tape::Tape(std::span<const Tensor> results, int64_t first) {
   static constinit Counter walks;
   const uint64_t walk = uint64_t(walks.add(1));
   std::vector<Node*> open;
+  open.reserve(32);
+  steps_.reserve(32);
   const auto visit = [&](const Ref<Node>& node) {  // leaves are shared between graphs: they are not marked
     if (!node || node->is_leaf_ || node->walk_ == walk || node->position_ < first) return;
     node->walk_ = walk;
@@ -176,8 +178,8 @@ void check_seed(const Tensor& output, const Tensor& seed) {
          std::string(to_string(seed.dtype())));
 }
 
-std::vector<Tensor> run(const std::vector<Tensor>& outputs, const std::vector<Tensor>& seeds,
-                        const std::vector<Tensor>& inputs, BackwardOptions options, Walk::Rest rest) {
+std::vector<Tensor> run(std::span<const Tensor> outputs, std::span<const Tensor> seeds, std::span<const Tensor> inputs,
+                        BackwardOptions options, Walk::Rest rest) {
   std::vector<Walk::Capture> captures;
   int64_t first = rest == Walk::Rest::into_leaves
                       ? 0
@@ -203,7 +205,8 @@ void Tensor::backward(BackwardOptions options, Location where) const {
     require_recorded(*this);
     require_scalar(*this);
   }
-  run({*this}, {one_for(*this)}, {}, options, Walk::Rest::into_leaves);
+  const Tensor one = one_for(*this);
+  run({this, 1}, {&one, 1}, {}, options, Walk::Rest::into_leaves);
 }
 
 void Tensor::backward(const Tensor& grad_output, BackwardOptions options, Location where) const {
@@ -212,7 +215,7 @@ void Tensor::backward(const Tensor& grad_output, BackwardOptions options, Locati
     require_recorded(*this);
     check_seed(*this, grad_output);
   }
-  run({*this}, {grad_output}, {}, options, Walk::Rest::into_leaves);
+  run({this, 1}, {&grad_output, 1}, {}, options, Walk::Rest::into_leaves);
 }
 
 std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs, BackwardOptions options,
@@ -243,7 +246,7 @@ Tensor grad(const Tensor& output, const Tensor& input, BackwardOptions options, 
 
 std::vector<Tensor> nested_grad(const Tensor& output, const Tensor& grad_output, const std::vector<Tensor>& inputs,
                                 bool create_graph) {
-  return run({output}, {grad_output}, inputs, {.create_graph = create_graph}, Walk::Rest::to_enclosing_walk);
+  return run({&output, 1}, {&grad_output, 1}, inputs, {.create_graph = create_graph}, Walk::Rest::to_enclosing_walk);
 }
 
 std::unordered_map<const Node*, std::string> Tape::names() const {

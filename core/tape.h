@@ -2,6 +2,7 @@
 // The recorded steps in order, and the walk that computes gradients.
 
 #include <ostream>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -13,9 +14,9 @@ namespace gradus {
 class Tape {
  public:
   /// Collects the steps that `result` depends on. No recursion: works for chains of any length.
-  explicit Tape(const Tensor& result) : Tape(std::vector<Tensor>{result}) {}
+  explicit Tape(const Tensor& result) : Tape(std::span(&result, 1)) {}
   /// Steps before the position `first` are left out.
-  explicit Tape(const std::vector<Tensor>& results, int64_t first = 0);
+  explicit Tape(std::span<const Tensor> results, int64_t first = 0);
 
   size_t size() const { return steps_.size(); }
   bool empty() const { return steps_.empty(); }
@@ -44,8 +45,8 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
 /// The same for one of each: dy/dx.
 Tensor grad(const Tensor& output, const Tensor& input, BackwardOptions options = {}, Location where = Location::here());
 
-/// For steps that compute again in their backward: the gradients of a recomputed `output` with respect to `inputs`, and no
-/// further. What reaches other leaves or earlier steps goes where the enclosing backward pass sends it.
+/// For steps that compute again in their backward: the gradients of a recomputed `output` with respect to `inputs`, and
+/// no further. What reaches other leaves or earlier steps goes where the enclosing backward pass sends it.
 std::vector<Tensor> nested_grad(const Tensor& output, const Tensor& grad_output, const std::vector<Tensor>& inputs,
                                 bool create_graph);
 

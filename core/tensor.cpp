@@ -25,16 +25,22 @@ Tensor::Tensor(const std::vector<double>& values, const Shape& shape, Dtype dtyp
 
 Tensor Tensor::empty(const Shape& shape, Dtype dtype, Device device) {
   if (!device.is_cpu()) fail("this build of the library has no " + to_string(device) + " device");
-  for (int64_t size : shape)
-    if (size < 0) fail("a tensor cannot have the shape " + to_string(shape));
   Ref<TensorBody> body(new TensorBody);
-  body->shape = shape;
-  body->strides = contiguous_strides(shape);
+  body->shape = body->strides = shape;
   body->dtype = dtype;
-  int64_t bytes = int64_t(item_size(dtype));
-  for (int64_t size : shape)
-    if (__builtin_mul_overflow(bytes, size, &bytes))
+  int64_t bytes = int64_t(item_size(dtype)), step = 1;
+  bool too_large = false;
+  for (int i = shape.dim() - 1; i >= 0; --i) {
+    if (shape[i] < 0) fail("a tensor cannot have the shape " + to_string(shape));
+    body->strides[i] = step;
+    too_large |= __builtin_mul_overflow(bytes, shape[i], &bytes);
+    step = int64_t(uint64_t(step) * uint64_t(shape[i]));  // wraps for an absurd shape with a zero before it
+  }
+  if (too_large) {
+    if (std::count(shape.begin(), shape.end(), 0) == 0)
       fail("out of memory: cannot allocate a tensor of shape " + to_string(shape));
+    bytes = 0;
+  }
   body->storage = Storage::allocate(size_t(bytes));
   return Tensor(std::move(body));
 }

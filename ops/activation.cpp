@@ -4,15 +4,13 @@
 #include "ops/comparison.h"
 #include "ops/custom.h"
 #include "ops/exponential.h"
-#include "ops/trigonometric.h"
 #include "ops/operations.h"
+#include "ops/trigonometric.h"
 
 namespace gradus {
 
 Tensor relu(const Arg& x) { return map(formula::Relu{}, x); }
-Tensor leaky_relu(const Arg& x, double negative_slope) {
-  return map(formula::LeakyRelu{negative_slope}, x);
-}
+Tensor leaky_relu(const Arg& x, double negative_slope) { return map(formula::LeakyRelu{negative_slope}, x); }
 Tensor elu(const Arg& x, double alpha) { return map(formula::Elu{alpha}, x); }
 Tensor selu(const Arg& x) { return map(formula::Selu{}, x); }
 Tensor sigmoid(const Arg& x) { return map(formula::Sigmoid{}, x); }

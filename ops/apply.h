@@ -78,12 +78,14 @@ constexpr Keeps keeps = keeps_of<Op, std::conditional_t<Formula<Op>, float, Tens
 // Whether the backward of an operation with N inputs declares input K as Unused: then it can be called with one.
 template <class Op, size_t N, size_t K> consteval bool unused() {
   if constexpr (Formula<Op>) return false;
-  else
-    return []<size_t... I>(std::index_sequence<I...>) {
+  else return []<size_t... I>(std::index_sequence<I...>) {
       return requires(const Op op, const Tensor t, const std::conditional_t<I == K, Unused, Tensor>... x) {
         op.backward(t, x...);
-      } || requires(const Op op, const Tensor t, const std::conditional_t<I == K, Unused, Tensor>... x,
-                    const SavedOutput y) { op.backward(t, x..., y); };
+      }
+      || requires(const Op op, const Tensor t, const std::conditional_t<I == K, Unused, Tensor>... x,
+                  const SavedOutput y) {
+        op.backward(t, x..., y);
+      };
     }
   (std::make_index_sequence<N>());
 }
@@ -104,7 +106,10 @@ class SavedInput {
 [[noreturn]] void fail_changed();
 /// In anomaly mode: fails if the tensor holds a NaN or an infinity.
 void check_finite(const Tensor& tensor, const char* what);
-void check_same_device(std::initializer_list<const Tensor*> inputs);
+[[noreturn]] void fail_devices(Device first, Device other);
+template <class... X> void check_same_device(const Tensor& first, const X&... more) {
+  ((more.device() == first.device() ? void() : fail_devices(first.device(), more.device())), ...);
+}
 /// Fails if elements of x cannot have the value: half an int64.
 void check_holds(const Tensor& x, double value);
 /// "$0 · $1" with the names filled in.
@@ -143,7 +148,8 @@ template <class Op, size_t N> std::string map_formula(const Op& op, std::span<co
 template <class Op, size_t N> class Step final : public Node {
  public:
   static constexpr Keeps keeps = detail::keeps<Op, N>;
-  static_assert(!backward_is_kernel<Op> || keeps_inputs(keeps), "plain() needs the inputs: the backward must take them");
+  static_assert(!backward_is_kernel<Op> || keeps_inputs(keeps),
+                "plain() needs the inputs: the backward must take them");
   static constexpr std::array<bool, N> saves = []<size_t... I>(std::index_sequence<I...>) {
     return std::array{backward_is_kernel<Op> || !unused<Op, N, I>()...};
   }
@@ -268,7 +274,7 @@ template <class Op, class... X> void record(const Op& op, const Tensor& output, 
 template <class Op, class First, class... X> Tensor apply(const Op& op, const First& first, const X&... more) {
   const Scope scope(Op::info.name, detail::where_of(first));
   const auto run = [&](const auto&... x) {
-    if constexpr (sizeof...(x) > 1) detail::check_same_device({&x...});
+    detail::check_same_device(x...);
     Tensor y = op.forward(x...);
     if (DetectAnomaly::enabled()) detail::check_finite(y, "the result");
     record(op, y, x...);

@@ -12,7 +12,8 @@ namespace {
 
 void require_writable(const Tensor& target) {
   if (target.needs_grad() && !target.is_leaf())
-    fail("only leaves can be changed in place, and the target is the result of " + std::string(target.node()->operation()));
+    fail("only leaves can be changed in place, and the target is the result of " +
+         std::string(target.node()->operation()));
   if (target.needs_grad() && grad_enabled())
     fail("a tensor that requires a gradient can be changed in place only inside a NoGrad");
 }

@@ -68,7 +68,7 @@ Tensor checkpoint_list(Function f, std::vector<Tensor> inputs, Location where) {
   const Tensor y = recorded.detach();
   if (!recorded.needs_grad()) return y;
   std::vector<Ref<Node>> captured;  // earlier steps that f uses without being given them
-  for (const Ref<Node>& step : Tape({recorded}, start))
+  for (const Ref<Node>& step : Tape({&recorded, 1}, start))
     for (const Ref<Node>& input : step->inputs()) {
       const bool given = std::ranges::any_of(inputs, [&](const Tensor& x) { return x.node() == input; });
       if (input && !input->is_leaf() && input->position() < start && !given) captured.push_back(input);

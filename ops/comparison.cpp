@@ -4,8 +4,8 @@
 #include "ops/arithmetic.h"
 #include "ops/custom.h"
 #include "ops/exponential.h"
-#include "ops/trigonometric.h"
 #include "ops/operations.h"
+#include "ops/trigonometric.h"
 
 namespace gradus {
 

@@ -15,12 +15,12 @@ __extension__ using Wide = unsigned __int128;
 
 void require_floating_point(const char* operation, Dtype dtype) {
   if (!is_floating_point(dtype))
-    fail(std::string(operation) + ": random real numbers need a floating-point dtype, not " + std::string(to_string(dtype)));
+    fail(std::string(operation) + ": random real numbers need a floating-point dtype, not " +
+         std::string(to_string(dtype)));
 }
 
 // Fills y with `values(counter, out)`, which makes the `each` values of one Philox counter.
-template <class T, int each, class F>
-void fill_random(const Tensor& y, Generator& generator, F&& values) {
+template <class T, int each, class F> void fill_random(const Tensor& y, Generator& generator, F&& values) {
   T* out = cpu::pointer<T>(y);
   const int64_t n = y.numel(), counters = (n + each - 1) / each;
   const GeneratorState first = generator.reserve(uint64_t(counters));
@@ -34,8 +34,7 @@ void fill_random(const Tensor& y, Generator& generator, F&& values) {
 }
 
 // Random numbers in y, from `from_float(four words)` or, for float64, `from_double(two pairs of words)`.
-template <class F>
-Tensor random(const Shape& shape, Dtype dtype, Generator& generator, F&& transform) {
+template <class F> Tensor random(const Shape& shape, Dtype dtype, Generator& generator, F&& transform) {
   const Tensor y = Tensor::empty(shape, dtype);
   visit(dtype, [&]<class T>() {
     if constexpr (std::is_same_v<T, double>) {
@@ -119,7 +118,8 @@ Tensor normal(const Shape& shape, double mean, double standard_deviation, Dtype 
 Tensor randn(const Shape& shape, Dtype dtype, Generator& generator) { return normal(shape, 0, 1, dtype, generator); }
 
 Tensor randint(int64_t low, int64_t high, const Shape& shape, Generator& generator) {
-  if (low >= high) fail("randint: there is no integer from " + std::to_string(low) + " up to but excluding " + std::to_string(high));
+  if (low >= high)
+    fail("randint: there is no integer from " + std::to_string(low) + " up to but excluding " + std::to_string(high));
   const Tensor y = Tensor::empty(shape, int64);
   const uint64_t range = uint64_t(high) - uint64_t(low);
   fill_random<int64_t, 2>(y, generator, [&](const std::array<uint32_t, 4>& words, int64_t* out) {
@@ -144,7 +144,8 @@ Tensor randperm(int64_t n, Generator& generator) {
 }
 
 Tensor bernoulli(const Shape& shape, double probability, Generator& generator) {
-  if (!(probability >= 0 && probability <= 1)) fail("bernoulli: " + std::to_string(probability) + " is not a probability");
+  if (!(probability >= 0 && probability <= 1))
+    fail("bernoulli: " + std::to_string(probability) + " is not a probability");
   const Tensor y = Tensor::empty(shape, boolean);
   fill_random<bool, 4>(y, generator, [&](const std::array<uint32_t, 4>& words, bool* out) {
     for (size_t k = 0; k < 4; ++k) out[k] = to_uniform(words[k]) < probability;

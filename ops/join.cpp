@@ -87,7 +87,7 @@ Tensor cat(const std::vector<Tensor>& tensors, int64_t dim, Location where) {
     if (x.shape() != expected)
       fail("tensor 0 is " + to_string(first.shape()) + " and tensor " + std::to_string(i) + " is " +
            to_string(x.shape()) + "; all sizes but that of dimension " + std::to_string(at) + " must be equal");
-    detail::check_same_device({&first, &x});
+    detail::check_same_device(first, x);
     shape[at] += x.shape()[at];
     dtype = promote(dtype, x.dtype());
     needs_grad = needs_grad || x.needs_grad();

@@ -52,7 +52,7 @@ void prepare_operands(std::span<const Arg* const> args, std::span<Tensor> x, boo
   }
   if (condition && x[0].dtype() != boolean)
     fail("the condition must be a bool tensor, such as x > 0, not " + std::string(to_string(x[0].dtype())));
-  if (args.size() > 1) check_same_device({&x[0], &x[args.size() - 1]});
+  for (const Tensor& each : x) check_same_device(x[0], each);
   for (size_t i = 0; i < args.size(); ++i) {
     const Tensor repeated = x[i].shape() == shape ? x[i] : expand(x[i], shape);
     if (grad_enabled() && !repeated.node()) {  // formulas call it by its value or name
@@ -63,11 +63,9 @@ void prepare_operands(std::span<const Arg* const> args, std::span<Tensor> x, boo
   }
 }
 
-void check_same_device(std::initializer_list<const Tensor*> inputs) {
-  for (const Tensor* input : inputs)
-    if (input->device() != (*inputs.begin())->device())
-      fail("the operands lie on different devices, " + to_string((*inputs.begin())->device()) + " and " +
-           to_string(input->device()) + "; move one with to(x, device)");
+void fail_devices(Device first, Device other) {
+  fail("the operands lie on different devices, " + to_string(first) + " and " + to_string(other) +
+       "; move one with to(x, device)");
 }
 
 void check_holds(const Tensor& x, double value) {
@@ -82,8 +80,8 @@ void check_finite(const Tensor& tensor, const char* what) {
   for (int64_t i = 0; i < tensor.numel(); ++i) {
     const double value = tensor.at(i);
     if (std::isfinite(value)) continue;
-    fail(std::string(what) + " has " + (std::isnan(value) ? "a NaN" : "an infinity") + " at element " + std::to_string(i) +
-         " of " + to_string(tensor.shape()));
+    fail(std::string(what) + " has " + (std::isnan(value) ? "a NaN" : "an infinity") + " at element " +
+         std::to_string(i) + " of " + to_string(tensor.shape()));
   }
 }
 

@@ -9,18 +9,6 @@
 namespace gradus {
 namespace {
 
-// The last two dimensions exchanged: an unrecorded view.
-Tensor transposed_view(const Tensor& x) {
-  Shape shape = x.shape();
-  Strides strides = x.strides();
-  std::swap(shape[x.dim() - 2], shape[x.dim() - 1]);
-  std::swap(strides[x.dim() - 2], strides[x.dim() - 1]);
-  return x.alias(shape, strides, x.offset());
-}
-
-// The same for a backward, recorded if that is.
-Tensor transposed(const Tensor& x) { return grad_enabled() ? transpose(x, -2, -1) : transposed_view(x); }
-
 Dtype compute_dtype(const Tensor& x) { return x.dtype() == bfloat16 ? float32 : x.dtype(); }
 
 // The product kernel takes matrices whose rows or columns lie without gaps; everything else is copied first.
@@ -30,20 +18,31 @@ Tensor kernel_ready(const Tensor& x) {
   return x.dtype() == dtype && ((column == 1 && row > 0) || (row == 1 && column > 0)) ? x : cpu::plain(x, dtype);
 }
 
-/// a: [batch, m, k] or [m, k], b: [batch, k, n] or [k, n].
+/// A product of matrices or of stacks of them, each taken as it is or transposed.
 struct MatMul {
-  static constexpr Info info{"matmul", "$0 · $1"};
+  static constexpr Info info{"matmul"};
+  bool transpose_a = false, transpose_b = false;
 
   Tensor forward(const Tensor& a, const Tensor& b) const {
     Shape shape = a.shape();
-    shape[shape.dim() - 1] = b.shape().back();
+    const int d = shape.dim();
+    shape[d - 2] = a.shape()[transpose_a ? d - 1 : d - 2];
+    shape[d - 1] = b.shape()[transpose_b ? d - 2 : d - 1];
     const Tensor y = Tensor::empty(shape, a.dtype(), a.device());
-    cpu::matmul(kernel_ready(a), kernel_ready(b), {}, y);
+    cpu::matmul(kernel_ready(a), transpose_a, kernel_ready(b), transpose_b, {}, y);
     return y;
   }
   auto backward(const Tensor& dy, const Tensor& a, const Tensor& b) const {
-    return std::tuple([&] { return apply(MatMul{}, dy, transposed(b)); },
-                      [&] { return apply(MatMul{}, transposed(a), dy); });
+    return std::tuple(
+        [&] {
+          return transpose_a ? apply(MatMul{transpose_b, true}, b, dy) : apply(MatMul{false, !transpose_b}, dy, b);
+        },
+        [&] {
+          return transpose_b ? apply(MatMul{true, transpose_a}, dy, a) : apply(MatMul{!transpose_a, false}, a, dy);
+        });
+  }
+  std::string formula(std::span<const std::string> names) const {
+    return names[0] + (transpose_a ? "ᵀ · " : " · ") + names[1] + (transpose_b ? "ᵀ" : "");
   }
 };
 
@@ -53,11 +52,12 @@ struct Linear {
 
   Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
     const Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.dtype(), x.device());
-    cpu::matmul(kernel_ready(x), kernel_ready(transposed_view(weight)), cpu::plain(bias, compute_dtype(bias)), y);
+    cpu::matmul(kernel_ready(x), false, kernel_ready(weight), true, cpu::plain(bias, compute_dtype(bias)), y);
     return y;
   }
-  auto backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor&) const {
-    return std::tuple([&] { return apply(MatMul{}, dy, weight); }, [&] { return apply(MatMul{}, transposed(dy), x); },
+  auto backward(const Tensor& dy, const Tensor& x, const Tensor& weight, Unused) const {
+    return std::tuple([&] { return apply(MatMul{}, dy, weight); },
+                      [&] { return apply(MatMul{.transpose_a = true}, dy, x); },
                       [&] { return sum_to(dy, {dy.shape()[1]}); });
   }
   Tensor plain(const Tensor& x, const Tensor& weight, const Tensor& bias) const { return matmul(x, t(weight)) + bias; }

@@ -33,7 +33,7 @@ struct Reduced {
   }
 
   /// Something of the result's shape, such as dy, repeated to the input's.
-  Tensor spread(const Tensor& y) const { return expand(reshape(y, kept), from); }
+  Tensor spread(const Tensor& y) const { return expand(result.empty() ? y : reshape(y, kept), from); }
   Tensor run(cpu::Reduction reduction, const Tensor& x, double scale = 1) const {
     const bool counts = reduction == cpu::Reduction::sum && x.dtype() == boolean;
     const Tensor y = Tensor::empty(result, counts ? int64 : x.dtype(), x.device());
@@ -135,6 +135,12 @@ struct SumTo {
     return y;
   }
   Tensor backward(const Tensor& dy) const { return expand(dy, from); }
+  static bool possible(const Shape& from, const Shape& to) {
+    const int added = from.dim() - to.dim();
+    for (int i = 0; i < to.dim() && added >= 0; ++i)
+      if (to[i] != 1 && to[i] != from[i + added]) return false;
+    return added >= 0;
+  }
 };
 
 void require_floating_point(const Tensor& x) {
@@ -143,7 +149,8 @@ void require_floating_point(const Tensor& x) {
 }
 
 void require_elements(const Tensor& x, const Reduced& reduced) {
-  if (reduced.count == 0 && reduced.result.numel() > 0) fail("x is " + to_string(x.shape()) + ": there is no element to choose from");
+  if (reduced.count == 0 && reduced.result.numel() > 0)
+    fail("x is " + to_string(x.shape()) + ": there is no element to choose from");
 }
 
 Tensor extreme(const char* name, cpu::Reduction reduction, const Arg& x, const Dims& dims, bool keepdim) {
@@ -179,8 +186,12 @@ Tensor mean(const Arg& x, const Dims& dims, bool keepdim) {
   return apply(Mean{{*x, dims, keepdim}}, x);
 }
 
-Tensor amax(const Arg& x, const Dims& dims, bool keepdim) { return extreme("amax", cpu::Reduction::maximum, x, dims, keepdim); }
-Tensor amin(const Arg& x, const Dims& dims, bool keepdim) { return extreme("amin", cpu::Reduction::minimum, x, dims, keepdim); }
+Tensor amax(const Arg& x, const Dims& dims, bool keepdim) {
+  return extreme("amax", cpu::Reduction::maximum, x, dims, keepdim);
+}
+Tensor amin(const Arg& x, const Dims& dims, bool keepdim) {
+  return extreme("amin", cpu::Reduction::minimum, x, dims, keepdim);
+}
 
 Tensor var(const Arg& x, const Dims& dims, bool keepdim, double correction) {
   const Scope scope("var", x.where());
@@ -221,7 +232,7 @@ Tensor argmin(const Arg& x, int64_t dim, bool keepdim) { return arg_extreme("arg
 Tensor sum_to(const Arg& x, const Shape& shape) {
   const Scope scope("sum_to", x.where());
   if (shape == x->shape()) return *x;
-  if (broadcast_shapes(shape, x->shape()) != x->shape())
+  if (!SumTo::possible(x->shape(), shape))
     fail("x is " + to_string(x->shape()) + ", which is not what " + to_string(shape) + " broadcasts to");
   return apply(SumTo{shape, x->shape()}, x);
 }

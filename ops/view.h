@@ -29,8 +29,8 @@ Tensor expand_as(const Arg& x, const Tensor& other);
 /// The adjoint of expand: sums x over what was repeated, down to `shape`.
 Tensor sum_to(const Arg& x, const Shape& shape);
 
-/// Elements start, start + step, … before `end` of one dimension, as Python's x[start:end:step]: negative positions count
-/// from the end, positions beyond the ends are cut off. `step` is positive; see flip.
+/// Elements start, start + step, … before `end` of one dimension, as Python's x[start:end:step]: negative positions
+/// count from the end, positions beyond the ends are cut off. `step` is positive; see flip.
 Tensor slice(const Arg& x, int64_t dim, int64_t start, int64_t end = INT64_MAX, int64_t step = 1);
 /// `length` elements of one dimension from `start`; fails beyond the ends.
 Tensor narrow(const Arg& x, int64_t dim, int64_t start, int64_t length);

@@ -15,7 +15,8 @@ std::vector<std::string> Sample::names() const {
   std::vector<std::string> found;
   for (std::sregex_iterator match(call.begin(), call.end(), argument), end; match != end; ++match) {
     const std::string name = (*match)[1];
-    if (name != "index" && name != "mask" && name != "function" && !std::ranges::count(found, name)) found.push_back(name);
+    if (name != "index" && name != "mask" && name != "function" && !std::ranges::count(found, name))
+      found.push_back(name);
   }
   if (found.size() < shapes.size())
     found = shapes.size() == 1 ? std::vector<std::string>{"x"} : std::vector<std::string>{"a", "b", "c"};

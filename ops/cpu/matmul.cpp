@@ -13,12 +13,44 @@ template <class T> using Columns = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynam
 // A matrix in memory: element (i, j) is data[i * row + j * column]; one of the strides is 1.
 template <class T> struct Matrix {
   const T* data;
-  int64_t row, column;
+  int64_t row, column, batch = 0;
   Matrix block(int64_t i, int64_t j) const { return {data + i * row + j * column, row, column}; }
+  Matrix item(int64_t i) const { return {data + i * batch, row, column}; }
 };
 
-// Up to this many multiplications, Eigen's blocking costs more than it gains.
-constexpr int64_t tiny = 2048;
+// Up to this many multiplications, Eigen's blocking costs more than it gains; from this many, a second thread gains.
+constexpr int64_t tiny = 2048, worth_a_thread = 1 << 20;
+
+// Element by element, a vector of columns at a time where b's rows lie without gaps.
+template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const Matrix<T>& a, const Matrix<T>& b,
+                                     const T* bias, T* y, int64_t stride) {
+  constexpr int width = 64 / sizeof(T);
+  using Vector = Eigen::Array<T, width, 1>;
+  for (int64_t i = 0; i < m; ++i) {
+    const T* row = a.data + i * a.row;
+    int64_t j = 0;
+    if (b.column == 1) {
+      for (; j + width <= n; j += width) {
+        Vector sum = bias ? Vector(Eigen::Map<const Vector>(bias + j)) : Vector::Zero();
+        for (int64_t l = 0; l < k; ++l) sum += row[l * a.column] * Eigen::Map<const Vector>(b.data + l * b.row + j);
+        Eigen::Map<Vector>(y + i * stride + j) = sum;
+      }
+    }
+    for (; j < n; ++j) {
+      const T* column = b.data + j * b.column;
+      int64_t l = 0;
+      T sum = bias ? bias[j] : T(0);
+      if (a.column == 1 && b.row == 1 && k >= width) {
+        Vector sums = Vector::Zero();
+        for (; l + width <= k; l += width)
+          sums += Eigen::Map<const Vector>(row + l) * Eigen::Map<const Vector>(column + l);
+        sum += sums.sum();
+      }
+      for (; l < k; ++l) sum += row[l * a.column] * column[l * b.row];
+      y[i * stride + j] = sum;
+    }
+  }
+}
 
 template <class T, class F> void with_map(const Matrix<T>& x, int64_t rows, int64_t columns, F&& f) {
   using Stride = Eigen::OuterStride<>;
@@ -28,17 +60,13 @@ template <class T, class F> void with_map(const Matrix<T>& x, int64_t rows, int6
 
 template <class T> void product(int64_t m, int64_t n, int64_t k, const Matrix<T>& a, const Matrix<T>& b, const T* bias,
                                 T* y, int64_t stride) {
+  if (m * n * k <= tiny) return tiny_product(m, n, k, a, b, bias, y, stride);
   Eigen::Map<Rows<T>, 0, Eigen::OuterStride<>> out(y, m, n, Eigen::OuterStride<>(stride));
   if (bias) out.rowwise() = Eigen::Map<const Eigen::Matrix<T, 1, Eigen::Dynamic>>(bias, n);
   with_map(a, m, k, [&](const auto& left) {
     with_map(b, k, n, [&](const auto& right) {
-      if (m * n * k <= tiny) {
-        if (bias) out += left.lazyProduct(right);
-        else out = left.lazyProduct(right);
-      } else {
-        if (bias) out.noalias() += left * right;
-        else out.noalias() = left * right;
-      }
+      if (bias) out.noalias() += left * right;
+      else out.noalias() = left * right;
     });
   });
 }
@@ -47,7 +75,7 @@ template <class T> void product(int64_t m, int64_t n, int64_t k, const Matrix<T>
 // only on its place within the register blocks (48 columns at most, 4 rows), so cuts at their multiples change no bit.
 template <class T>
 void product_in_bands(int64_t m, int64_t n, int64_t k, const Matrix<T>& a, const Matrix<T>& b, const T* bias, T* y) {
-  constexpr int64_t worth_a_thread = 1 << 20;  // multiplications
+  if (m * n * k < 2 * worth_a_thread) return product(m, n, k, a, b, bias, y, n);
   const int64_t grain = std::max<int64_t>(1, worth_a_thread / std::max<int64_t>(1, m * n * k / std::max(m, n)));
   if (n >= m) {
     parallel_for(
@@ -64,33 +92,34 @@ void product_in_bands(int64_t m, int64_t n, int64_t k, const Matrix<T>& a, const
   }
 }
 
-template <class T> Matrix<T> matrix_of(const Tensor& x, int64_t item) {
+template <class T> Matrix<T> matrix_of(const Tensor& x, bool transposed) {
   const int d = x.dim();
-  const int64_t offset = d == 3 ? item * x.strides()[0] : 0;
-  Matrix<T> matrix{pointer<const T>(x) + offset, x.strides()[d - 2], x.strides()[d - 1]};
+  Matrix<T> matrix{pointer<const T>(x), x.strides()[d - 2], x.strides()[d - 1], d == 3 ? x.strides()[0] : 0};
   // The stride of a dimension of size 1 says nothing, and must not be mistaken for the gap between rows.
   if (matrix.column == 1 && x.shape()[d - 2] == 1) matrix.row = x.shape()[d - 1];
   else if (matrix.column != 1 && x.shape()[d - 1] == 1) matrix.column = x.shape()[d - 2];
+  if (transposed) std::swap(matrix.row, matrix.column);
   return matrix;
-}
-
-template <class T> void matmul_as(const Tensor& a, const Tensor& b, const Tensor& bias, const Tensor& y) {
-  const int d = y.dim();
-  const int64_t m = y.shape()[d - 2], n = y.shape()[d - 1], k = a.shape().back(), batch = d == 3 ? y.shape()[0] : 1;
-  if (y.numel() == 0) return;
-  const T* bias_values = bias.defined() ? pointer<const T>(bias) : nullptr;
-  if (batch == 1) return product_in_bands(m, n, k, matrix_of<T>(a, 0), matrix_of<T>(b, 0), bias_values, pointer<T>(y));
-  parallel_for(batch, std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(1, m * n * k)),
-               [&](int64_t begin, int64_t end) {
-                 for (int64_t i = begin; i < end; ++i)
-                   product(m, n, k, matrix_of<T>(a, i), matrix_of<T>(b, i), bias_values, pointer<T>(y) + i * m * n, n);
-               });
 }
 
 }  // namespace
 
-void matmul(const Tensor& a, const Tensor& b, const Tensor& bias, const Tensor& y) {
-  compute_in_float(y, [&]<class T>(const Tensor& result) { matmul_as<T>(a, b, bias, result); });
+void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& bias, const Tensor& y) {
+  if (y.numel() == 0) return;
+  compute_in_float(y, [&]<class T>(const Tensor& result) {
+    const int d = y.dim();
+    const int64_t m = y.shape()[d - 2], n = y.shape()[d - 1], k = a.shape()[transpose_a ? d - 2 : d - 1];
+    const int64_t batch = d == 3 ? y.shape()[0] : 1;
+    const Matrix<T> left = matrix_of<T>(a, transpose_a), right = matrix_of<T>(b, transpose_b);
+    const T* bias_values = bias.defined() ? pointer<const T>(bias) : nullptr;
+    T* out = pointer<T>(result);
+    if (batch == 1) return product_in_bands(m, n, k, left, right, bias_values, out);
+    parallel_for(batch, std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(1, m * n * k)),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end; ++i)
+                     product(m, n, k, left.item(i), right.item(i), bias_values, out + i * m * n, n);
+                 });
+  });
 }
 
 }  // namespace gradus::cpu

@@ -76,9 +76,8 @@ template <class R, class T> void reduce_columns(const T* x, int64_t rows, int64_
                [&](int64_t begin, int64_t end) {
                  for (int64_t s = begin; s < end; ++s) {
                    const int64_t first = s * strip, width = std::min(strip, columns - first);
-                   Eigen::Array<T, Eigen::Dynamic, 1, 0, strip, 1> total = Array<T>::Constant(width,
-                                                                                              R::template identity<T>),
-                                                                   part = total;
+                   Eigen::Array<T, Eigen::Dynamic, 1, 0, strip, 1> part(width), total(width);
+                   total = R::template identity<T>;
                    for (int64_t row = 0; row < rows; row += together) {
                      part = In<T>(x + row * columns + first, width);
                      for (int64_t r = row + 1; r < std::min(rows, row + together); ++r)
@@ -91,22 +90,18 @@ template <class R, class T> void reduce_columns(const T* x, int64_t rows, int64_
 }
 
 template <class R, class T> void reduce_as(const Tensor& x, unsigned dims, double scale, T* out) {
-  Shape kept, reduced;
-  Strides kept_strides, reduced_strides;
-  bool reduced_outside = true, reduced_inside = true;
-  for (int i = 0; i < x.dim(); ++i) {
-    const bool reduce_this = dims >> i & 1;
-    (reduce_this ? reduced : kept).push_back(x.shape()[i]);
-    (reduce_this ? reduced_strides : kept_strides).push_back(x.strides()[i]);
-    if (reduce_this && !kept.empty()) reduced_outside = false;
-    if (!reduce_this && !reduced.empty()) reduced_inside = false;
-  }
-  const int64_t rows = kept.numel(), n = reduced.numel();
-  if (reduced_inside) return reduce_rows<R>(x, rows, n, scale, out);
-  if (reduced_outside && x.is_contiguous() && x.dtype() == dtype_of<T>())
+  int64_t rows = 1, n = 1;
+  for (int i = 0; i < x.dim(); ++i) (dims >> i & 1 ? n : rows) *= x.shape()[i];
+  const unsigned all = (1u << x.dim()) - 1, kept_dims = all & ~dims;
+  if ((kept_dims & (kept_dims + 1)) == 0) return reduce_rows<R>(x, rows, n, scale, out);  // the last ones
+  if ((dims & (dims + 1)) == 0 && x.is_contiguous() && x.dtype() == dtype_of<T>())        // the first ones
     return reduce_columns<R>(pointer<const T>(x), n, rows, scale, out);
-  for (int i = 0; i < reduced.dim(); ++i) kept.push_back(reduced[i]), kept_strides.push_back(reduced_strides[i]);
-  reduce_rows<R>(x.alias(kept, kept_strides, x.offset()), rows, n, scale, out);
+  Shape shape;
+  Strides strides;
+  for (const unsigned which : {kept_dims, dims})
+    for (int i = 0; i < x.dim(); ++i)
+      if (which >> i & 1) shape.push_back(x.shape()[i]), strides.push_back(x.strides()[i]);
+  reduce_rows<R>(x.alias(shape, strides, x.offset()), rows, n, scale, out);
 }
 
 template <class R> void reduce_with(const Tensor& x, unsigned dims, double scale, const Tensor& y) {
