@@ -17,11 +17,10 @@ constexpr size_t huge_page = size_t(1) << 21;
 constinit bool use_system_allocator = false;  // decided by the first request
 
 size_t class_bytes(int size_class) {
-  if (size_class == 0) return block_alignment;
-  const int octave = (size_class - 1) / 4 + 6;
-  const size_t quarter = size_t(size_class - 1) % 4 + 1;
-  const size_t bytes = (size_t(1) << octave) + (quarter << (octave - 2));
-  return (bytes + block_alignment - 1) & ~(block_alignment - 1);
+  if (size_class < 8) return size_t(size_class + 1) * block_alignment;
+  const int octave = (size_class - 8) / 4 + 9;
+  const size_t quarter = size_t(size_class) % 4 + 1;
+  return (size_t(1) << octave) + (quarter << (octave - 2));
 }
 
 void* from_system(size_t bytes, size_t align) {

@@ -12,14 +12,14 @@ namespace detail {
 
 constexpr size_t block_alignment = 64;
 constexpr int class_count = 200;
-constexpr int small_classes = 28;  // up to 8 KiB: kept per thread, without a lock
+constexpr int small_classes = 24;  // up to 8 KiB: kept per thread, without a lock
 
-// Class 0 holds up to 64 bytes; from there four classes to each doubling.
+// Multiples of 64 bytes up to 512; from there four classes to each doubling.
 constexpr int size_class_of(size_t bytes) {
-  if (bytes <= block_alignment) return 0;
+  if (bytes <= 8 * block_alignment) return int((bytes - (bytes > 0)) / block_alignment);
   const int octave = int(std::bit_width(bytes - 1)) - 1;  // 2^octave < bytes <= 2^(octave+1)
   const size_t quarter = (bytes - 1 - (size_t(1) << octave)) >> (octave - 2);
-  return (octave - 6) * 4 + int(quarter) + 1;
+  return (octave - 9) * 4 + int(quarter) + 8;
 }
 
 struct FreeList {

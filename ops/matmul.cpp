@@ -2,21 +2,11 @@
 
 #include "ops/apply.h"
 #include "ops/arithmetic.h"
-#include "ops/cpu/gather.h"
 #include "ops/cpu/matmul.h"
 #include "ops/view.h"
 
 namespace gradus {
 namespace {
-
-Dtype compute_dtype(const Tensor& x) { return x.dtype() == bfloat16 ? float32 : x.dtype(); }
-
-// The product kernel takes matrices whose rows or columns lie without gaps; everything else is copied first.
-Tensor kernel_ready(const Tensor& x) {
-  const int64_t row = x.strides()[x.dim() - 2], column = x.strides()[x.dim() - 1];
-  const Dtype dtype = compute_dtype(x);
-  return x.dtype() == dtype && ((column == 1 && row > 0) || (row == 1 && column > 0)) ? x : cpu::plain(x, dtype);
-}
 
 /// A product of matrices or of stacks of them, each taken as it is or transposed.
 struct MatMul {
@@ -29,7 +19,7 @@ struct MatMul {
     shape[d - 2] = a.shape()[transpose_a ? d - 1 : d - 2];
     shape[d - 1] = b.shape()[transpose_b ? d - 2 : d - 1];
     const Tensor y = Tensor::empty(shape, a.dtype(), a.device());
-    cpu::matmul(kernel_ready(a), transpose_a, kernel_ready(b), transpose_b, {}, y);
+    cpu::matmul(a, transpose_a, b, transpose_b, {}, y);
     return y;
   }
   auto backward(const Tensor& dy, const Tensor& a, const Tensor& b) const {
@@ -52,7 +42,7 @@ struct Linear {
 
   Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
     const Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.dtype(), x.device());
-    cpu::matmul(kernel_ready(x), false, kernel_ready(weight), true, cpu::plain(bias, compute_dtype(bias)), y);
+    cpu::matmul(x, false, weight, true, bias, y);
     return y;
   }
   auto backward(const Tensor& dy, const Tensor& x, const Tensor& weight, Unused) const {

@@ -123,8 +123,7 @@ TEST_CASE("errors: views") {
   CHECK(error_here([&] {
           sum_to(zeros({2, 1}), {1, 3});
         }) == "sum_to: x is [2, 1], which is not what [1, 3] broadcasts to (here)");
-  CHECK(error_here([&] { sum_to(x, {2}); }) ==
-        "sum_to: cannot broadcast [2] with [2, 3]; dimension 1 is 2 on the left and 3 on the right (here)");
+  CHECK(error_here([&] { sum_to(x, {2}); }) == "sum_to: x is [2, 3], which is not what [2] broadcasts to (here)");
   CHECK(error_here([&] { slice(x, 0, 0, 2, 0); }) ==
         "slice: the step must be positive, not 0; flip reverses a dimension (here)");
   CHECK(error_here([&] { narrow(x, 1, 2, 2); }) ==

@@ -92,8 +92,15 @@ void product_in_bands(int64_t m, int64_t n, int64_t k, const Matrix<T>& a, const
   }
 }
 
-template <class T> Matrix<T> matrix_of(const Tensor& x, bool transposed) {
-  const int d = x.dim();
+// x as a matrix or a stack of them; `copy` holds it if it has to be laid out anew.
+template <class T> Matrix<T> matrix_of(const Tensor& tensor, bool transposed, Tensor& copy) {
+  const int d = tensor.dim();
+  const auto readable = [&] {
+    const int64_t row = tensor.strides()[d - 2], column = tensor.strides()[d - 1];
+    return tensor.dtype() == dtype_of<T>() && ((column == 1 && row > 0) || (row == 1 && column > 0));
+  };
+  if (!readable()) copy = plain(tensor, dtype_of<T>());
+  const Tensor& x = copy.defined() ? copy : tensor;
   Matrix<T> matrix{pointer<const T>(x), x.strides()[d - 2], x.strides()[d - 1], d == 3 ? x.strides()[0] : 0};
   // The stride of a dimension of size 1 says nothing, and must not be mistaken for the gap between rows.
   if (matrix.column == 1 && x.shape()[d - 2] == 1) matrix.row = x.shape()[d - 1];
@@ -110,8 +117,10 @@ void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b
     const int d = y.dim();
     const int64_t m = y.shape()[d - 2], n = y.shape()[d - 1], k = a.shape()[transpose_a ? d - 2 : d - 1];
     const int64_t batch = d == 3 ? y.shape()[0] : 1;
-    const Matrix<T> left = matrix_of<T>(a, transpose_a), right = matrix_of<T>(b, transpose_b);
-    const T* bias_values = bias.defined() ? pointer<const T>(bias) : nullptr;
+    Tensor copy_a, copy_b;
+    const Matrix<T> left = matrix_of<T>(a, transpose_a, copy_a), right = matrix_of<T>(b, transpose_b, copy_b);
+    const Tensor added = bias.defined() ? plain(bias, dtype_of<T>()) : Tensor();
+    const T* bias_values = bias.defined() ? pointer<const T>(added) : nullptr;
     T* out = pointer<T>(result);
     if (batch == 1) return product_in_bands(m, n, k, left, right, bias_values, out);
     parallel_for(batch, std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(1, m * n * k)),
