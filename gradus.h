@@ -25,6 +25,7 @@
 #include "nn/optim.h"
 #include "nn/progress.h"
 #include "nn/safetensors.h"
+#include "nn/sampler.h"
 #include "nn/schedule.h"
 #include "nn/sequential.h"
 #include "nn/transforms.h"
