@@ -28,6 +28,7 @@
 #include "nn/sampler.h"
 #include "nn/schedule.h"
 #include "nn/sequential.h"
+#include "nn/summary.h"
 #include "nn/transforms.h"
 #include "ops/activation.h"
 #include "ops/arithmetic.h"
