@@ -4,14 +4,12 @@
 #include <gradus.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <iostream>
 #include <map>
 #include <sstream>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "core/file.h"
@@ -61,61 +59,50 @@ std::string to_csv(const std::vector<Point>& path) {
   return csv.str();
 }
 
-// The lines of equal height, as an SVG path: the landscape is cut into triangles, and a line crosses two of the three
-// sides of a triangle or none.
-std::string contour_lines(const std::vector<Point>& grid, size_t columns, double level) {
-  std::ostringstream lines;
-  lines.precision(4);
-  const auto draw_triangle = [&](std::array<Point, 3> corners) {
-    const char* command = "M";
+// The lines of equal height: the landscape is cut into triangles, and a line crosses two of the three sides of a
+// triangle or none. Between two such pieces stands a gap.
+Chart::Series contour_lines(const std::vector<Point>& grid, size_t columns, double level) {
+  Chart::Series lines{.line_width = 1, .markers = false};
+  const auto add = [&](double x, double y) { lines.x.push_back(x), lines.y.push_back(y); };
+  const auto cut_triangle = [&](std::array<Point, 3> corners) {
     for (size_t i = 0; i < 3; ++i) {
       const Point &a = corners[i], &b = corners[(i + 1) % 3];
       if ((a.height < level) == (b.height < level)) continue;
       const double share = (level - a.height) / (b.height - a.height);
-      lines << std::exchange(command, "L") << a.x + share * (b.x - a.x) << ' ' << a.y + share * (b.y - a.y);
+      add(a.x + share * (b.x - a.x), a.y + share * (b.y - a.y));
     }
+    add(NAN, NAN);
   };
   for (size_t i = 0; i + columns < grid.size(); ++i) {
     if (i % columns == columns - 1) continue;
-    draw_triangle({grid[i], grid[i + 1], grid[i + columns]});
-    draw_triangle({grid[i + 1], grid[i + columns], grid[i + columns + 1]});
+    cut_triangle({grid[i], grid[i + 1], grid[i + columns]});
+    cut_triangle({grid[i + 1], grid[i + columns], grid[i + columns + 1]});
   }
-  return lines.str();
+  return lines;
 }
 
-std::string to_svg(const Landscape& landscape, const std::vector<Point>& path, const std::string& title) {
+Chart draw_map(const Landscape& landscape, const std::vector<Point>& path) {
   constexpr int64_t columns = 49;
-  constexpr double size = 480;  // pixels
-  const auto pixel = [](double share) { return std::clamp(size * (share + 1) / 2, -1e4, 1e4); };
-  const auto pixel_x = [&](double x) { return pixel(x / landscape.reach_x); };
-  const auto pixel_y = [&](double y) { return pixel(-y / landscape.reach_y); };
-
   const Tensor x = linspace(-landscape.reach_x, landscape.reach_x, columns, float64);
   const Tensor y = reshape(linspace(-landscape.reach_y, landscape.reach_y, columns, float64), {columns, 1});
   const Tensor height = landscape.height(x, y);  // [columns, columns]
   const double low = amin(height).item<double>(), high = amax(height).item<double>();
   std::vector<Point> grid;
-  for (int64_t i = 0; i < height.numel(); ++i)
-    grid.push_back({pixel_x(x.at(i % columns)), pixel_y(y.at(i / columns)), height.at(i)});
+  for (int64_t i = 0; i < height.numel(); ++i) grid.push_back({x.at(i % columns), y.at(i / columns), height.at(i)});
 
-  std::ostringstream svg;
-  svg << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 -30 480 510\" font-family=\"sans-serif\">\n"
-      << "<rect y=\"-30\" width=\"480\" height=\"510\" fill=\"white\"/>\n<text x=\"8\" y=\"-10\">" << title
-      << "</text>\n";
+  Chart map{.x_label = "x", .y_label = "y", .width = 520, .height = 496};
+  map.x_limits = {-landscape.reach_x, landscape.reach_x};
+  map.y_limits = {-landscape.reach_y, landscape.reach_y};
   constexpr int levels = 14;
   for (int i = 1; i < levels; ++i) {  // closer together towards the bottom, where it is flat
     const double share = double(i) / levels;
-    svg << "<path fill=\"none\" stroke=\"hsl(210,60%," << int(35 + 45 * share) << "%)\" d=\""
-        << contour_lines(grid, columns, low + (high - low) * share * share) << "\"/>\n";
+    map.series.push_back(contour_lines(grid, columns, low + (high - low) * share * share));
+    map.series.back().color = "hsl(210,60%," + std::to_string(int(35 + 45 * share)) + "%)";
   }
-  svg << "<polyline fill=\"none\" stroke=\"crimson\" points=\"";
-  for (const Point& point : path) svg << pixel_x(point.x) << ',' << pixel_y(point.y) << ' ';
-  svg << "\"/>\n<g fill=\"crimson\">\n";
-  for (const Point& point : path)
-    svg << "<circle cx=\"" << pixel_x(point.x) << "\" cy=\"" << pixel_y(point.y) << "\" r=\"2\"/>\n";
-  svg << "<circle cx=\"" << pixel_x(path.back().x) << "\" cy=\"" << pixel_y(path.back().y)
-      << "\" r=\"5\"/>\n</g>\n</svg>\n";
-  return svg.str();
+  Chart::Series steps{.color = "crimson", .line_width = 1, .markers = true};
+  for (const Point& point : path) steps.x.push_back(point.x), steps.y.push_back(point.y);
+  map.series.push_back(steps);
+  return map;
 }
 
 int main(int argc, char** argv) try {
@@ -147,7 +134,7 @@ int main(int argc, char** argv) try {
   title << name << ": lr " << lr << ", momentum " << momentum << ", " << path.size() - 1 << " steps to height "
         << last.height;
   write_file(csv, to_csv(path));
-  write_file(svg, to_svg(landscape, path, title.str()));
+  write_svg(svg, {draw_map(landscape, path)}, title.str());
   std::cout << "wrote " << csv << " and " << svg << '\n';
 } catch (const Error& error) {
   std::cerr << error.what() << '\n';

@@ -14,9 +14,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <iomanip>
+#include <iostream>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -73,7 +75,7 @@ class Training {
   template <class Optimizer> int64_t start(const nn::AllOf& net, Optimizer& optimizer) {
     for (const std::string& path : {log, plot, save})
       if (!path.empty()) const OutputFile fails_now_rather_than_after_an_epoch(path);
-    std::printf("%lld parameters, %d threads\n", static_cast<long long>(count(net)), num_threads());
+    std::cout << count(net) << " parameters, " << num_threads() << " threads" << std::endl;
     const int64_t done = resume.empty() ? 0 : load_checkpoint(resume, net, optimizer);
     if (done > 0 && std::filesystem::is_regular_file(log)) {
       history_ = History::load(log);
@@ -102,16 +104,17 @@ class Training {
 
   /// The last line: the figures of the last epoch, and how long it all took.
   void print_summary() const {
-    if (last_.empty()) std::puts("There is no epoch left to train.");
+    if (last_.empty()) std::cout << "There is no epoch left to train." << std::endl;
     else print_line("finished", last_, total_time_.seconds());
   }
 
  private:
   static void print_line(const std::string& label, const History::Row& figures, double seconds) {
-    std::printf("%-9s", label.c_str());
-    for (const auto& [name, value] : figures) std::printf("  %s %.4f", name.c_str(), value);
-    std::printf("  %.1f s\n", seconds);
-    std::fflush(stdout);
+    std::ostringstream line;
+    line << std::fixed << std::setprecision(4) << std::left << std::setw(9) << label;
+    for (const auto& [name, value] : figures) line << "  " << name << ' ' << value;
+    line << "  " << std::setprecision(1) << seconds << " s";
+    std::cout << line.str() << std::endl;
   }
 
   std::vector<Chart> charts(const History::Row& figures) const {

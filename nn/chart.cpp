@@ -34,6 +34,13 @@ double text_width(const std::string& text, double font_size) {
   return double(letters) * font_size * 0.56;
 }
 
+// A title, smaller if it would not fit into the width otherwise.
+std::string heading(const std::string& text, double x, double y, double font_size, double width) {
+  const double fitting = std::min(font_size, font_size * width / (1.1 * text_width(text, font_size)));
+  return fmt::format("<text x=\"{}\" y=\"{}\" font-size=\"{:.1f}\" font-weight=\"600\">{}</text>\n", x, y, fitting,
+                     escaped(text));
+}
+
 struct Tick {
   double value;
   std::string label;
@@ -63,7 +70,7 @@ std::vector<Tick> linear_ticks(double low, double high, int count, double smalle
 std::vector<Tick> log_ticks(double low, double high, int count) {  // low and high: the exponents
   std::vector<Tick> ticks;
   const int stride = std::max(1, int(std::ceil((high - low) / count)));
-  for (int exponent = int(std::floor(low)); exponent <= int(std::ceil(high)); exponent += stride)
+  for (int exponent = int(std::floor(low / stride)) * stride; exponent <= int(std::ceil(high)); exponent += stride)
     for (const double factor : {1., 2., 5.}) {
       if (factor > 1 && high - low > 2.5) continue;
       const double value = std::log10(factor) + exponent;
@@ -197,8 +204,7 @@ std::string draw(const Chart& chart) {
   std::string svg;
   double top = gap;
   if (!chart.title.empty()) {
-    svg += fmt::format("<text x=\"{}\" y=\"{}\" font-size=\"14\" font-weight=\"600\">{}</text>\n", left, top + 14,
-                       escaped(chart.title));
+    svg += heading(chart.title, left, top + 14, 14, chart.width - left - right);
     top += title_height;
   }
   if (const int rows = draw_legend(svg, chart, top)) top += rows * legend_row + 6;
@@ -224,15 +230,12 @@ std::string to_svg(const std::vector<Chart>& charts, const std::string& title, L
     width += chart.width;
     height = std::max(height, chart.height);
   }
-  std::string heading;
-  if (top > 0)
-    heading = fmt::format("<text x=\"20\" y=\"28\" font-size=\"16\" font-weight=\"600\">{}</text>\n", escaped(title));
   return fmt::format(
              "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" "
              "font-family=\"system-ui, 'Liberation Sans', Arial, sans-serif\" font-size=\"12\" fill=\"#333\">\n",
              width, height + top) +
-         fmt::format("<rect width=\"{}\" height=\"{}\" fill=\"#fff\"/>\n", width, height + top) + heading + body +
-         "</svg>\n";
+         fmt::format("<rect width=\"{}\" height=\"{}\" fill=\"#fff\"/>\n", width, height + top) +
+         (top > 0 ? heading(title, 20, 28, 16, width - 40) : "") + body + "</svg>\n";
 }
 
 void write_svg(const std::string& path, const std::vector<Chart>& charts, const std::string& title, Location where) {

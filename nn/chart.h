@@ -15,7 +15,7 @@ struct Chart {
   /// not positive) the line has a gap.
   struct Series {
     std::string name = {};  ///< for the legend; empty: not in it
-    std::vector<double> x, y;
+    std::vector<double> x = {}, y = {};
     std::string color = {};  ///< any CSS colour; empty: one of a palette that the colour-blind can tell apart
     double line_width = 2;
     std::optional<bool> markers = {};  ///< a dot at each point; unset: if there are at most 50

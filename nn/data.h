@@ -1,10 +1,12 @@
 #pragma once
 // Datasets in memory, and the file formats they come in.
 
+#include <array>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/random.h"
 #include "core/tensor.h"
 
 namespace gradus::data {
@@ -24,6 +26,22 @@ struct TensorDataset {
   std::pair<TensorDataset, TensorDataset> split(int64_t count, Location where = Location::here()) const;
 };
 
+/// The examples dealt out at random into parts, each a copy; every example is in one of them. The lengths are numbers
+/// of examples that add up to all of them, or fractions that add up to 1; what these leave over when they are rounded
+/// down goes to the first parts, one each.
+std::vector<TensorDataset> random_split(const TensorDataset& dataset, const std::vector<double>& lengths,
+                                        Generator& generator = default_generator(), Location where = Location::here());
+/// The same for a fixed number of parts: `auto [train, validation] = data::random_split(examples, {0.9, 0.1});`
+template <class Number, size_t N> std::array<TensorDataset, N> random_split(const TensorDataset& dataset,
+                                                                            const Number (&lengths)[N],
+                                                                            Generator& generator = default_generator(),
+                                                                            Location where = Location::here()) {
+  std::array<TensorDataset, N> parts;
+  std::vector<TensorDataset> list = random_split(dataset, std::vector<double>(lengths, lengths + N), generator, where);
+  std::move(list.begin(), list.end(), parts.begin());
+  return parts;
+}
+
 struct Split {
   TensorDataset train, test;
 };
@@ -32,7 +50,7 @@ struct ImageOptions {
   /// The folder with the files. Empty: the dataset's folder in $GRADUS_DATA, or else in /usr/share/datasets, where
   /// Debian's packages put them.
   std::string folder = {};
-  bool flatten = true;  ///< images as rows [N, H * W] for linear layers, or as [N, 1, H, W] for convolutions
+  bool flatten = true;  ///< images as rows [N, C * H * W] for linear layers, or as [N, C, H, W] for convolutions
 };
 
 /// Fashion-MNIST (Xiao et al. 2017): 60,000 training and 10,000 test images of clothes, 28 x 28, float32 from 0 to 1,
@@ -42,6 +60,14 @@ Split fashion_mnist(const ImageOptions& options = {}, Location where = Location:
 const std::vector<std::string>& fashion_mnist_classes();
 /// MNIST (LeCun et al. 1998): handwritten digits, in the same form.
 Split mnist(const ImageOptions& options = {}, Location where = Location::here());
+
+/// CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images of ten kinds of animals and vehicles, 3 x 32 x
+/// 32, float32 from 0 to 1, and their classes (int64, [N]). The files are those of the "binary version".
+Split cifar10(const ImageOptions& options = {}, Location where = Location::here());
+/// What the ten classes of CIFAR-10 are called.
+const std::vector<std::string>& cifar10_classes();
+/// CIFAR-100: the same with a hundred classes (the "fine" ones).
+Split cifar100(const ImageOptions& options = {}, Location where = Location::here());
 
 /// Reads an IDX file, plain or compressed by gzip, as a tensor of the shape that the file names. Integers become int64.
 /// Format: http://yann.lecun.com/exdb/mnist

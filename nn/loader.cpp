@@ -9,7 +9,6 @@
 
 #include "core/node.h"
 #include "core/threads.h"
-#include "ops/create.h"
 #include "ops/view.h"
 
 namespace gradus::data {
@@ -19,12 +18,19 @@ namespace gradus::data {
 class Loader::Epoch {
  public:
   explicit Epoch(const Loader& loader)
-      : dataset_(loader.dataset_), options_(loader.options_), where_(loader.where_), batches_(loader.size()) {
+      : dataset_(loader.dataset_),
+        options_(loader.options_),
+        where_(loader.where_),
+        samples_(loader.num_samples()),
+        batches_(loader.size()) {
     const Scope scope("Loader", where_);
     Generator& generator = options_.generator ? *options_.generator : default_generator();
-    if (options_.shuffle) order_ = randperm(dataset_.size(), generator);
+    if (options_.sampler.draw) order_ = options_.sampler.draw(dataset_.size(), generator);
+    if (order_.defined() && order_.shape() != Shape{samples_})
+      fail("the sampler gave indices of shape " + to_string(order_.shape()) + " instead of [" +
+           std::to_string(samples_) + ']');
     if (!options_.transforms.empty()) random_ = generator.reserve(uint64_t(batches_) << 32);
-    const bool has_work = options_.shuffle || !options_.transforms.empty();
+    const bool has_work = order_.defined() || !options_.transforms.empty();
     if (options_.prefetch > 0 && has_work) thread_ = std::jthread([this](std::stop_token stop) { fill_queue(stop); });
   }
 
@@ -46,7 +52,7 @@ class Loader::Epoch {
   TensorDataset batch(int64_t number) const {
     const Scope scope("Loader", where_);
     const NoGrad no_grad;
-    const int64_t start = number * options_.batch, count = std::min(options_.batch, dataset_.size() - start);
+    const int64_t start = number * options_.batch, count = std::min(options_.batch, samples_ - start);
     TensorDataset result =
         order_.defined() ? dataset_.subset(narrow(order_, 0, start, count)) : dataset_.slice(start, start + count);
     if (options_.transforms.empty()) return result;
@@ -76,7 +82,7 @@ class Loader::Epoch {
   TensorDataset dataset_;
   LoaderOptions options_;
   Location where_;
-  int64_t batches_, taken_ = 0;
+  int64_t samples_, batches_, taken_ = 0;
   Tensor order_;           // of the examples; undefined: as they come
   GeneratorState random_;  // for the transforms
 
@@ -93,10 +99,16 @@ Loader::Loader(TensorDataset dataset, LoaderOptions options, Location where)
   if (options_.batch < 1) fail("a batch must have at least 1 example, not " + std::to_string(options_.batch));
   if (options_.prefetch < 0) fail("cannot prefetch " + std::to_string(options_.prefetch) + " batches");
   dataset_.size();
+  if (options_.shuffle && options_.sampler.draw) fail("a sampler leaves nothing to shuffle; leave out one of them");
+  if (options_.shuffle) options_.sampler = random_sampler();
+}
+
+int64_t Loader::num_samples() const {
+  return options_.sampler.num_samples < 0 ? dataset_.size() : options_.sampler.num_samples;
 }
 
 int64_t Loader::size() const {
-  const int64_t examples = dataset_.size();
+  const int64_t examples = num_samples();
   const bool has_smaller_batch = examples % options_.batch != 0;
   return examples / options_.batch + (has_smaller_batch && !options_.drop_last);
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "nn/data.h"
+#include "nn/sampler.h"
 #include "nn/transforms.h"
 
 namespace gradus::data {
@@ -13,6 +14,7 @@ namespace gradus::data {
 struct LoaderOptions {
   int64_t batch = 64;
   bool shuffle = false;                    ///< another order each epoch
+  Sampler sampler = {};                    ///< which examples in which order, if not all of them
   bool drop_last = false;                  ///< leave out the last batch if it is smaller than the others
   int prefetch = 2;                        ///< how many batches a background thread prepares ahead; 0: no thread
   std::vector<Transform> transforms = {};  ///< applied to the inputs of each batch, one after the other
@@ -21,13 +23,15 @@ struct LoaderOptions {
 
 /// Goes through a dataset in batches: `for (auto [image, label] : Loader(train, {.batch = 64, .shuffle = true})) ...`.
 /// Each loop is an epoch. Its order and all that is random in it follow from the state that the generator has when the
-/// loop starts, whatever `prefetch` is. Without shuffling and transforms a batch is a view of the dataset.
+/// loop starts, whatever `prefetch` is. Without sampler, shuffling and transforms a batch is a view of the dataset.
 class Loader {
  public:
   explicit Loader(TensorDataset dataset, LoaderOptions options = {}, Location where = Location::here());
 
   /// The number of batches in an epoch.
   int64_t size() const;
+  /// The number of examples in an epoch, a smaller last batch included.
+  int64_t num_samples() const;
 
   class Epoch;
   /// The current batch of an epoch.

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "nn/transforms.h"
@@ -262,6 +263,37 @@ TEST_CASE("dataset: slices, subsets and splits") {
         }) ==
         "dataset: inputs have the shape [3, 2] and targets [2]; the first dimension, the number of examples, must be "
         "the same");
+}
+
+TEST_CASE("random_split: every example is in one part, and the seed says in which") {
+  const data::TensorDataset dataset{reshape(arange(20), {10, 2}), arange(10)};
+  Generator generator(3), same(3);
+  const auto [train, validation] = data::random_split(dataset, {0.7, 0.3}, generator);
+  CHECK(train.size() == 7);
+  CHECK(validation.size() == 3);
+  std::vector<int> all = train.targets.to_vector<int>();
+  CHECK(train.inputs.at(0) == 2 * all[0]);
+  for (const int number : validation.targets.to_vector<int>()) all.push_back(number);
+  CHECK(all != arange(10).to_vector<int>());
+  CHECK(data::random_split(dataset, {7, 3}, same)[0].targets.to_vector<int>() == train.targets.to_vector<int>());
+  std::sort(all.begin(), all.end());
+  CHECK(all == arange(10).to_vector<int>());
+
+  const auto sizes = [&](const std::vector<double>& lengths) {
+    std::vector<int64_t> result;
+    for (const data::TensorDataset& part : data::random_split(dataset, lengths)) result.push_back(part.size());
+    return result;
+  };
+  CHECK(sizes({0.25, 0.25, 0.5}) == std::vector<int64_t>{3, 2, 5});  // what is left over goes to the first ones
+  CHECK(sizes({1. / 3, 1. / 3, 1. / 3}) == std::vector<int64_t>{4, 3, 3});
+  CHECK(sizes({0, 10}) == std::vector<int64_t>{0, 10});
+  CHECK(sizes({1}) == std::vector<int64_t>{10});
+  const auto error = [&](const std::vector<double>& lengths) { return error_text([&] { sizes(lengths); }); };
+  CHECK(error({5, 4}) == "random_split: the lengths add up to 9, but there are 10 examples");
+  CHECK(error({}) == "random_split: the lengths add up to 0, but there are 10 examples");
+  CHECK(error({2.5, 7.5}) == "random_split: a part cannot have the length 2.500000");
+  CHECK(error({-1, 11}) == "random_split: a part cannot have the length -1.000000");
+  CHECK(error({NAN, 10}) == "random_split: a part cannot have the length nan");
 }
 
 TEST_CASE("transforms: normalize works by channel or on everything") {
