@@ -27,6 +27,7 @@
 #include "nn/safetensors.h"
 #include "nn/schedule.h"
 #include "nn/sequential.h"
+#include "nn/text.h"
 #include "nn/transforms.h"
 #include "ops/activation.h"
 #include "ops/arithmetic.h"
