@@ -41,6 +41,7 @@
 #include "ops/loss.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
+#include "ops/rnn.h"
 #include "ops/softmax.h"
 #include "ops/trigonometric.h"
 #include "ops/view.h"
