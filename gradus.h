@@ -24,6 +24,7 @@
 #include "nn/npy.h"
 #include "nn/optim.h"
 #include "nn/progress.h"
+#include "nn/rnn.h"
 #include "nn/safetensors.h"
 #include "nn/schedule.h"
 #include "nn/sequential.h"

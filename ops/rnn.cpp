@@ -6,6 +6,7 @@
 #include "ops/comparison.h"
 #include "ops/cpu/gather.h"
 #include "ops/cpu/rnn.h"
+#include "ops/create.h"
 #include "ops/join.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
@@ -137,30 +138,36 @@ template <Recurrence recurrence> Tensor run(const Tensor& gates, const Tensor& s
   return apply(op, gates, state, weight, bias);
 }
 
+Tensor or_zeros(const Tensor& bias, const Tensor& weight) {
+  return bias.defined() ? bias : zeros({weight.dim() ? weight.shape()[0] : 0}, weight.dtype());
+}
+
 }  // namespace
 
 Tensor recurrence(Recurrence recurrence, const Arg& gates, const Tensor& state, const Tensor& weight,
                   const Tensor& bias, const RecurrenceOptions& options) {
   const Scope scope(name_of(recurrence), gates.where());
-  check(recurrence, 3, *gates, state, weight, bias);
+  const Tensor b = or_zeros(bias, weight);
+  check(recurrence, 3, *gates, state, weight, b);
   if (options.lengths.defined()) check_lengths(options.lengths, *gates);
   if (gates->dtype() == bfloat16)  // rounded at the end, not at every step
     return to(gradus::recurrence(recurrence, to(gates, float32), to(state, float32), to(weight, float32),
-                                 to(bias, float32), options),
+                                 to(b, float32), options),
               bfloat16);
   switch (recurrence) {
-    case Recurrence::rnn_tanh: return run<Recurrence::rnn_tanh>(*gates, state, weight, bias, options);
-    case Recurrence::rnn_relu: return run<Recurrence::rnn_relu>(*gates, state, weight, bias, options);
-    case Recurrence::lstm: return run<Recurrence::lstm>(*gates, state, weight, bias, options);
-    default: return run<Recurrence::gru>(*gates, state, weight, bias, options);
+    case Recurrence::rnn_tanh: return run<Recurrence::rnn_tanh>(*gates, state, weight, b, options);
+    case Recurrence::rnn_relu: return run<Recurrence::rnn_relu>(*gates, state, weight, b, options);
+    case Recurrence::lstm: return run<Recurrence::lstm>(*gates, state, weight, b, options);
+    default: return run<Recurrence::gru>(*gates, state, weight, b, options);
   }
 }
 
 Tensor recurrent_step(Recurrence recurrence, const Arg& gates, const Tensor& state, const Tensor& weight,
                       const Tensor& bias) {
   const Scope scope(name_of(recurrence), gates.where());
-  check(recurrence, 2, *gates, state, weight, bias);
-  return next_state(recurrence, *gates, state, weight, bias);
+  const Tensor b = or_zeros(bias, weight);
+  check(recurrence, 2, *gates, state, weight, b);
+  return next_state(recurrence, *gates, state, weight, b);
 }
 
 }  // namespace gradus

@@ -28,13 +28,14 @@ struct RecurrenceOptions {
 
 /// One layer in one direction over whole sequences, as one step of the tape, given what the inputs add to the gates:
 /// gates: [T, B, G·H] = linear(x, weight_ih, bias_ih). state: [S, B, H], before the first step; weight: [G·H, H] and
-/// bias: [G·H], of the hidden state. Returns the states before the first step and after each: [S, T + 1, B, H], in the
-/// order of time. In reverse, place T is that before the first step (of time T − 1), and place 0 is the last.
+/// bias: [G·H] (or undefined), of the hidden state. Returns the states before the first step and after each: [S, T + 1,
+/// B, H], in the order of time. In reverse, place T is that before the first step (of time T − 1), and place 0 is the
+/// last.
 Tensor recurrence(Recurrence recurrence, const Arg& gates, const Tensor& state, const Tensor& weight,
-                  const Tensor& bias, const RecurrenceOptions& options = {});
+                  const Tensor& bias = {}, const RecurrenceOptions& options = {});
 
 /// The same for one step, written in simple operations: gates: [B, G·H], state: [S, B, H] → [S, B, H].
 Tensor recurrent_step(Recurrence recurrence, const Arg& gates, const Tensor& state, const Tensor& weight,
-                      const Tensor& bias);
+                      const Tensor& bias = {});
 
 }  // namespace gradus

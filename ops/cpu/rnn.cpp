@@ -125,7 +125,7 @@ template <class F> void for_sequences(const Sizes& sizes, F&& body) {
 void recurrence(const Sequence& sequence, const Tensor& gates) {
   compute_in_float(sequence.states, [&]<class T>(const Tensor& states) {
     const Sizes sizes(sequence);
-    const auto [planes, steps, batch, n, width] = sizes;
+    const int64_t planes = sizes.states, steps = sizes.steps, batch = sizes.batch, n = sizes.n, width = sizes.gates;
     const Panels<T> weight(pointer<const T>(sequence.weight), n, width, 1, n);
     const Tensor scratch = Tensor::empty({batch, weight.columns()}, dtype_of<T>());
     for_sequences(sizes, [&](int64_t begin, int64_t end) {
@@ -155,7 +155,7 @@ void recurrence(const Sequence& sequence, const Tensor& gates) {
 void recurrence_backward(const Sequence& sequence, const Tensor& dstates, const SequenceGradients& gradients) {
   compute_in_float(gradients.state, [&]<class T>(const Tensor& dstate) {
     const Sizes sizes(sequence);
-    const auto [planes, steps, batch, n, width] = sizes;
+    const int64_t planes = sizes.states, steps = sizes.steps, batch = sizes.batch, n = sizes.n, width = sizes.gates;
     const Panels<T> weight(pointer<const T>(sequence.weight), width, n, n, 1);
     const Tensor scratch = Tensor::empty({batch, weight.columns()}, dtype_of<T>());
     const T *states = pointer<const T>(sequence.states), *dy = pointer<const T>(dstates);
