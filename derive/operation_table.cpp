@@ -58,12 +58,14 @@ std::string substituted(const Node& step, const Texts& texts) {
   return result;
 }
 
-// The formula of `result` in terms of the nodes that have a text already. Reshapes on the way are not mentioned.
+// The formula of `result` in terms of the nodes that have a text already. Reshapes on the way are not mentioned. What
+// grows beyond measure, as a recurrence does, whose formula doubles its length with each step, is "…" as a whole.
 std::string written_out(const Tensor& result, Texts texts) {
   for (const Ref<Node>& step : Tape(result)) {
     if (texts.count(step.get())) continue;
     const bool silent = step->operation() == std::string_view("reshape") && step != result.node();
-    texts[step.get()] = silent ? text_of(step->inputs()[0], texts) : substituted(*step, texts);
+    std::string text = silent ? text_of(step->inputs()[0], texts) : substituted(*step, texts);
+    texts[step.get()] = text.size() > 400 || text.find("…") != text.npos ? "…" : std::move(text);
   }
   return text_of(result.node(), texts);
 }

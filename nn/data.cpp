@@ -1,6 +1,8 @@
 #include "nn/data.h"
 
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 #include <numeric>
 
 #include "ops/create.h"
@@ -34,6 +36,12 @@ TensorDataset TensorDataset::subset(const Tensor& index, Location where) const {
 std::pair<TensorDataset, TensorDataset> TensorDataset::split(int64_t count, Location where) const {
   const Scope scope("dataset.split", where);
   return {slice(0, count), slice(count, size())};
+}
+
+std::string dataset_folder(const std::string& name, const std::string& given) {
+  if (!given.empty()) return given;
+  const char* data = std::getenv("GRADUS_DATA");
+  return (std::filesystem::path(data && *data ? data : "/usr/share/datasets") / name).string();
 }
 
 std::vector<TensorDataset> random_split(const TensorDataset& dataset, const std::vector<double>& lengths,

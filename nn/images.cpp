@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -131,11 +130,7 @@ Tensor read_idx_as(const std::string& path, std::optional<Dtype> dtype) {
 class Folder {
  public:
   Folder(const char* name, const ImageOptions& options, std::string remedy)
-      : folder_(options.folder), remedy_(std::move(remedy)) {
-    if (!folder_.empty()) return;
-    const char* data = std::getenv("GRADUS_DATA");
-    folder_ = std::filesystem::path(data && *data ? data : "/usr/share/datasets") / name;
-  }
+      : folder_(dataset_folder(name, options.folder)), remedy_(std::move(remedy)) {}
 
   std::string path(const std::string& file) const {
     for (const std::string& candidate : {(folder_ / file).string(), (folder_ / (file + ".gz")).string()})

@@ -29,6 +29,7 @@ struct Sample {
 /// All operations that are not elementwise; some families have a list of their own.
 std::vector<Sample> op_samples();
 std::vector<Sample> norm_samples();
+std::vector<Sample> rnn_samples();
 
 /// Random inputs in float64 (whole numbers from low to high for int64, either value for bool).
 std::vector<Tensor> inputs(const std::vector<Shape>& shapes, double low, double high, Dtype dtype = float64);

@@ -38,7 +38,7 @@ std::string document() {
       "until the backward pass. Operations on int64 that say *yes* give int64, all others float32.\n\n" +
       operation_table() +
       "\n## Others\n\n"
-      "As recorded in a run, all steps of the forward and the backward pass put together.\n\n"
+      "As recorded in a run, all steps of the forward and the backward pass put together; … if there are too many.\n\n"
       "| call | y | gradients |\n|---|---|---|\n";
   for (const samples::Sample& sample : samples::op_samples()) {
     std::vector<Tensor> x = samples::inputs(sample.shapes, sample.low, sample.high);
