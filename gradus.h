@@ -31,6 +31,7 @@
 #include "ops/activation.h"
 #include "ops/arithmetic.h"
 #include "ops/assign.h"
+#include "ops/attention.h"
 #include "ops/checkpoint.h"
 #include "ops/comparison.h"
 #include "ops/create.h"

@@ -28,6 +28,8 @@ struct Sample {
 
 /// All operations that are not elementwise.
 std::vector<Sample> op_samples();
+/// Those in files of their own.
+std::vector<Sample> attention_samples();
 
 /// Random inputs in float64 (whole numbers from low to high for int64, either value for bool).
 std::vector<Tensor> inputs(const std::vector<Shape>& shapes, double low, double high, Dtype dtype = float64);
