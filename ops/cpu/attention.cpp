@@ -104,7 +104,8 @@ template <class T> class Scores {
   std::vector<Matrices<T>> mask_;
 };
 
-template <class T> TileMap<T> tile_of(std::vector<T>& memory, int64_t rows, int64_t columns) {
+// Scratch memory is Eigen's own, which is aligned: the order of its sums depends on where a row begins.
+template <class T> TileMap<T> tile_of(Array<T>& memory, int64_t rows, int64_t columns) {
   return {memory.data(), rows, columns, Eigen::OuterStride<>(columns)};
 }
 
@@ -125,7 +126,7 @@ template <class T> void backward_as(const AttentionSettings& settings, const Ten
   const T scale = T(settings.scale);
   const int64_t work = rows * columns * (3 * q.size(-1) + 2 * v.size(-1));
   parallel_for(items_of(q), grain_of(work), [&](int64_t begin, int64_t end) {
-    std::vector<T> probabilities(query_block * key_block), d_scores(query_block * key_block), keep(key_block);
+    Array<T> probabilities(query_block * key_block), d_scores(query_block * key_block), keep(key_block);
     Array<T> dot(rows);  // Σ dy·y of each query, which is Σ dp·p: what the softmax takes off every gradient
     for (int64_t item = begin; item < end; ++item) {
       dot = gradients.rows(item, 0, rows).cwiseProduct(outputs.rows(item, 0, rows)).rowwise().sum().array();
@@ -175,13 +176,13 @@ void attention(const AttentionSettings& settings, const Tensor& q, const Tensor&
     T* const log_sum_exp = pointer<T>(settings.log_sum_exp);
     const int64_t work = std::min(rows, query_block) * columns * (q.size(-1) + v.size(-1));
     parallel_for(items_of(q) * blocks, grain_of(work), [&](int64_t begin, int64_t end) {
-      std::vector<T> memory(query_block * key_block), keep(key_block), largest(query_block), sum(query_block);
+      Array<T> memory(query_block * key_block), keep(key_block), largest(query_block), sum(query_block);
       for (int64_t block = begin; block < end; ++block) {
         const int64_t item = block / blocks, t = block % blocks * query_block, n = std::min(query_block, rows - t);
         TileMap<T> out = results.rows(item, t, n);
         out.setZero();
-        std::fill_n(largest.begin(), n, -infinity<T>);
-        std::fill_n(sum.begin(), n, T(0));
+        largest.setConstant(-infinity<T>);
+        sum.setZero();
         const int64_t limit = scores.keys_seen(t + n);
         for (int64_t s = 0; s < limit; s += key_block) {
           const int64_t m = std::min(key_block, limit - s);
