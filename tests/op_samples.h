@@ -26,9 +26,9 @@ struct Sample {
   std::vector<std::string> names() const;
 };
 
-/// All operations that are not elementwise.
+/// All operations that are not elementwise; some families have a list of their own.
 std::vector<Sample> op_samples();
-/// Those in files of their own.
+std::vector<Sample> norm_samples();
 std::vector<Sample> attention_samples();
 
 /// Random inputs in float64 (whole numbers from low to high for int64, either value for bool).

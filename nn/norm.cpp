@@ -1,0 +1,97 @@
+#include "nn/norm.h"
+
+#include <algorithm>
+
+#include "ops/assign.h"
+#include "ops/create.h"
+
+namespace gradus::nn {
+namespace {
+
+void check_at_least_1(const char* setting, int64_t value) {
+  if (value < 1) fail(std::string(setting) + " is " + std::to_string(value) + "; it must be at least 1");
+}
+
+void check_shape(const Shape& normalized_shape) {
+  if (normalized_shape.empty()) fail("normalized_shape is []; it must have at least one dimension");
+  for (int64_t size : normalized_shape)
+    if (size < 1) fail("normalized_shape is " + to_string(normalized_shape) + "; its sizes must be at least 1");
+}
+
+void check_input(const Tensor& x, std::initializer_list<int> dims, int64_t channels) {
+  if (std::ranges::count(dims, x.dim()) && x.shape()[1] == channels) return;
+  std::string allowed;
+  for (int dim : dims)
+    allowed += (allowed.empty() ? "[N, " : " or [N, ") + std::to_string(channels) +
+               (dim == 2   ? "]"
+                : dim == 3 ? ", L]"
+                           : ", H, W]");
+  fail("x is " + to_string(x.shape()) + "; it must be " + allowed);
+}
+
+}  // namespace
+
+BatchNorm::BatchNorm(int64_t features, const BatchNormOptions& options, Location where)
+    : num_features(features), eps(options.eps), momentum(options.momentum) {
+  const Scope scope("BatchNorm", where);
+  check_at_least_1("num_features", num_features);
+  if (options.affine) weight = ones({num_features}).requires_grad(), bias = zeros({num_features}).requires_grad();
+  if (options.track_running_stats) {
+    running_mean = zeros({num_features});
+    running_var = ones({num_features});
+    num_batches_tracked = zeros({}, int64);
+  }
+}
+
+Tensor BatchNorm::forward(const Arg& x, const char* name, std::initializer_list<int> dims) const {
+  const Scope scope(name, x.where());
+  check_input(*x, dims, num_features);
+  const bool tracked = running_mean.defined(), counts = tracked && training;
+  const double batches = counts ? double(num_batches_tracked.item<int64_t>()) + 1 : 0;
+  const Tensor y =
+      batch_norm(x, running_mean, running_var, weight, bias,
+                 {.training = training || !tracked, .momentum = momentum.value_or(1 / batches), .eps = eps});
+  if (counts) fill(num_batches_tracked, batches);
+  return y;
+}
+
+LayerNorm::LayerNorm(const Shape& shape, const LayerNormOptions& options, Location where)
+    : normalized_shape(shape), eps(options.eps) {
+  const Scope scope("LayerNorm", where);
+  check_shape(shape);
+  if (options.elementwise_affine) weight = ones(shape).requires_grad();
+  if (options.elementwise_affine && options.bias) bias = zeros(shape).requires_grad();
+}
+
+RMSNorm::RMSNorm(const Shape& shape, const RMSNormOptions& options, Location where)
+    : normalized_shape(shape), eps(options.eps) {
+  const Scope scope("RMSNorm", where);
+  check_shape(shape);
+  if (options.elementwise_affine) weight = ones(shape).requires_grad();
+}
+
+GroupNorm::GroupNorm(int64_t groups, int64_t channels, const GroupNormOptions& options, Location where)
+    : num_groups(groups), eps(options.eps) {
+  const Scope scope("GroupNorm", where);
+  check_at_least_1("num_groups", groups);
+  check_at_least_1("num_channels", channels);
+  if (channels % groups)
+    fail("num_channels is " + std::to_string(channels) + " and num_groups " + std::to_string(groups) +
+         "; the first must be a multiple of the second");
+  if (options.affine) weight = ones({channels}).requires_grad(), bias = zeros({channels}).requires_grad();
+}
+
+InstanceNorm::InstanceNorm(int64_t features, const InstanceNormOptions& options, Location where)
+    : num_features(features), eps(options.eps) {
+  const Scope scope("InstanceNorm", where);
+  check_at_least_1("num_features", features);
+  if (options.affine) weight = ones({features}).requires_grad(), bias = zeros({features}).requires_grad();
+}
+
+Tensor InstanceNorm::forward(const Arg& x, const char* name, std::initializer_list<int> dims) const {
+  const Scope scope(name, x.where());
+  check_input(*x, dims, num_features);
+  return instance_norm(x, weight, bias, eps);
+}
+
+}  // namespace gradus::nn
