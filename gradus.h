@@ -29,6 +29,7 @@
 #include "nn/safetensors.h"
 #include "nn/schedule.h"
 #include "nn/sequential.h"
+#include "nn/text.h"
 #include "nn/transformer.h"
 #include "nn/transforms.h"
 #include "ops/activation.h"

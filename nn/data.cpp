@@ -44,6 +44,12 @@ std::pair<TensorDataset, TensorDataset> TensorDataset::split(int64_t count, Loca
   return {slice(0, count), slice(count, size())};
 }
 
+std::string dataset_folder(const std::string& name, const std::string& given) {
+  if (!given.empty()) return given;
+  const char* data = std::getenv("GRADUS_DATA");
+  return (std::filesystem::path(data && *data ? data : "/usr/share/datasets") / name).string();
+}
+
 namespace {
 
 // A file compressed by gzip, or a plain one.
@@ -150,12 +156,10 @@ std::string find_file(const std::filesystem::path& folder, const std::string& na
 
 // The four files that MNIST and its successors consist of.
 Split read_mnist(const std::string& name, const ImageOptions& options, const std::string& remedy) {
-  std::filesystem::path folder = options.folder;
-  if (const char* data = std::getenv("GRADUS_DATA"); folder.empty())
-    folder = std::filesystem::path(data && *data ? data : "/usr/share/datasets") / name;
+  const std::string folder = dataset_folder(name, options.folder);
   const auto read = [&](const std::string& file, Dtype dtype, int dims) {
     const std::string path = find_file(folder, file);
-    if (path.empty()) fail("there is no " + file + "[.gz] in " + folder.string() + "; " + remedy);
+    if (path.empty()) fail("there is no " + file + "[.gz] in " + folder + "; " + remedy);
     const Tensor values = read_idx_as(path, dtype);
     if (values.dim() != dims)
       fail(path + ": the shape is " + to_string(values.shape()) + " instead of " + (dims == 1 ? "[N]" : "[N, H, W]"));

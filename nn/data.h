@@ -28,9 +28,12 @@ struct Split {
   TensorDataset train, test;
 };
 
+/// The folder `given`, or if that is empty, the folder `name` in $GRADUS_DATA, or else in /usr/share/datasets, where
+/// Debian's packages put them.
+std::string dataset_folder(const std::string& name, const std::string& given);
+
 struct ImageOptions {
-  /// The folder with the files. Empty: the dataset's folder in $GRADUS_DATA, or else in /usr/share/datasets, where
-  /// Debian's packages put them.
+  /// The folder with the files. Empty: the dataset's folder in $GRADUS_DATA, or else in /usr/share/datasets.
   std::string folder = {};
   bool flatten = true;  ///< images as rows [N, H * W] for linear layers, or as [N, 1, H, W] for convolutions
 };
