@@ -375,8 +375,8 @@ std::vector<Sample> losses() {
 
 std::vector<Sample> op_samples() {
   std::vector<Sample> all;
-  for (const auto& family : {views(), joins(), indexing(), reductions(), products(), losses(), norm_samples(),
-                             rnn_samples()})
+  for (const auto& family : {views(), joins(), indexing(), reductions(), products(), losses(), attention_samples(),
+                             norm_samples(), rnn_samples()})
     all.insert(all.end(), family.begin(), family.end());
   return all;
 }

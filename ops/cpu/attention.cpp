@@ -1,0 +1,250 @@
+// Dao et al., "FlashAttention: fast and memory-efficient exact attention with IO-awareness", 2022: a tile of scores at
+// a time, kept in the cache. The softmax over a row is put together from its blocks: with m the largest score so far
+// and l = Σ exp(score − m), what was summed up before is multiplied by exp(m_before − m) whenever m grows.
+
+#include "ops/cpu/attention.h"
+
+#include <limits>
+#include <vector>
+
+#include "ops/cpu/eigen.h"
+#include "ops/cpu/gather.h"
+#include "ops/cpu/parallel.h"
+
+namespace gradus::cpu {
+namespace {
+
+constexpr int64_t query_block = 64, key_block = 128;
+
+template <class T> using Tile = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+template <class T> using TileMap = Eigen::Map<Tile<T>, 0, Eigen::OuterStride<>>;
+template <class T> constexpr T infinity = std::numeric_limits<T>::infinity();
+
+int64_t items_of(const Tensor& x) {
+  int64_t items = 1;
+  for (int i = 0; i < x.dim() - 2; ++i) items *= x.shape()[i];
+  return items;
+}
+
+// The matrices [rows, columns] of a tensor [..., rows, columns] of any strides but the last, which is 1.
+template <class T> class Matrices {
+ public:
+  explicit Matrices(const Tensor& x) : x_(&x), data_(pointer<T>(x)) {}
+  TileMap<T> rows(int64_t item, int64_t begin, int64_t count) const {
+    const int last = x_->dim() - 1;
+    int64_t at = begin * x_->strides()[last - 1];
+    for (int i = last - 2; i >= 0; --i) {
+      at += item % x_->shape()[i] * x_->strides()[i];
+      item /= x_->shape()[i];
+    }
+    return {data_ + at, count, x_->shape()[last], Eigen::OuterStride<>(x_->strides()[last - 1])};
+  }
+
+ private:
+  const Tensor* x_;
+  T* data_;
+};
+
+// x itself where its rows lie without gaps, one after the other in any distance; a copy otherwise.
+template <class T> Tensor with_plain_rows(const Tensor& x) {
+  const bool fits = x.strides().back() == 1 && x.strides()[x.dim() - 2] > 0 && x.dtype() == dtype_of<T>();
+  return fits ? x : plain(x, dtype_of<T>());
+}
+
+// What both passes do to a tile of scores: queries [t, t + rows), keys [s, s + columns) of one item.
+template <class T> class Scores {
+ public:
+  Scores(const AttentionSettings& settings, int64_t queries, int64_t keys)
+      : settings_(&settings), queries_(queries), keys_(keys), drops_(settings.dropout_p > 0) {
+    if (settings.mask.defined()) mask_.emplace_back(settings.mask);
+  }
+
+  bool drops() const { return drops_; }
+  /// The end of the keys that queries before `end` see.
+  int64_t keys_seen(int64_t end) const { return settings_->is_causal ? std::min(end, keys_) : keys_; }
+
+  /// tile = scale·q·kᵀ + mask; the part of row r that query t + r sees is its first `seen(t + r, s, columns)` elements.
+  void compute(int64_t item, int64_t t, int64_t s, const TileMap<T>& q, const TileMap<T>& k, TileMap<T>& tile) const {
+    tile.noalias() = T(settings_->scale) * q * k.transpose();
+    if (!mask_.empty()) tile += mask_[0].rows(item, t, tile.rows()).middleCols(s, tile.cols());
+  }
+  int64_t seen(int64_t t, int64_t s, int64_t columns) const {
+    return settings_->is_causal ? std::clamp<int64_t>(t + 1 - s, 0, columns) : columns;
+  }
+
+  /// row = exp(row − shift) in the part that is seen, 0 elsewhere. The smallest normal number is taken off, so that
+  /// what Eigen makes of exp(−∞) becomes 0, and no product meets numbers so small that processors are slow with them.
+  static void exponentiate(T shift, int64_t seen, T* row, int64_t columns) {
+    Out<T> part(row, seen);
+    part = maximum((part - shift).exp() - std::numeric_limits<T>::min(), T(0));
+    std::fill(row + seen, row + columns, T(0));
+  }
+
+  /// keep[j] = 0 where the probability of key s + j is dropped, 1 / (1 − p) elsewhere: the numbers of dropout() on the
+  /// whole matrix [..., T, S].
+  void dropout(int64_t item, int64_t t, int64_t s, int64_t columns, T* keep) const {
+    const T scale = T(settings_->dropout_p < 1 ? 1 / (1 - settings_->dropout_p) : 0);
+    const float threshold = float(settings_->dropout_p);
+    const uint64_t first = uint64_t((item * queries_ + t) * keys_ + s), skipped = first % 4;
+    const auto [seed, offset] = settings_->dropout_state;
+    uint32_t words[key_block + 8];
+    const uint64_t start = offset + first / 4, counters = (skipped + uint64_t(columns) + 3) / 4;
+    for (uint64_t i = 0; i < counters; ++i) {
+      const std::array<uint32_t, 4> four = philox(seed, start + i);
+      for (uint64_t j = 0; j < 4; ++j) words[4 * i + j] = four[j];
+    }
+    for (int64_t j = 0; j < columns; ++j)
+      keep[j] = to_uniform(words[skipped + uint64_t(j)]) >= threshold ? scale : T(0);
+  }
+
+ private:
+  const AttentionSettings* settings_;
+  int64_t queries_, keys_;
+  bool drops_;
+  std::vector<Matrices<T>> mask_;
+};
+
+// Scratch memory is Eigen's own, which is aligned: the order of its sums depends on where a row begins.
+template <class T> TileMap<T> tile_of(Array<T>& memory, int64_t rows, int64_t columns) {
+  return {memory.data(), rows, columns, Eigen::OuterStride<>(columns)};
+}
+
+int64_t grain_of(int64_t multiplications) {
+  return std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(1, multiplications));
+}
+
+template <class T> void backward_as(const AttentionSettings& settings, const Tensor& dy, const Tensor& q,
+                                    const Tensor& k, const Tensor& v, const Tensor& y, const Tensor& dq,
+                                    const Tensor& dk, const Tensor& dv) {
+  const Tensor query = with_plain_rows<T>(q), key = with_plain_rows<T>(k), value = with_plain_rows<T>(v);
+  const Tensor gradient = with_plain_rows<T>(dy), output = with_plain_rows<T>(y);
+  const Matrices<T> queries(query), keys(key), values(value), gradients(gradient), outputs(output);
+  const Matrices<T> d_queries(dq), d_keys(dk), d_values(dv);
+  const int64_t rows = q.size(-2), columns = k.size(-2);
+  const Scores<T> scores(settings, rows, columns);
+  const T* const log_sum_exp = pointer<T>(settings.log_sum_exp);
+  const T scale = T(settings.scale);
+  const int64_t work = rows * columns * (3 * q.size(-1) + 2 * v.size(-1));
+  parallel_for(items_of(q), grain_of(work), [&](int64_t begin, int64_t end) {
+    Array<T> probabilities(query_block * key_block), d_scores(query_block * key_block), keep(key_block);
+    Array<T> dot(rows);  // Σ dy·y of each query, which is Σ dp·p: what the softmax takes off every gradient
+    for (int64_t item = begin; item < end; ++item) {
+      dot = gradients.rows(item, 0, rows).cwiseProduct(outputs.rows(item, 0, rows)).rowwise().sum().array();
+      d_queries.rows(item, 0, rows).setZero();
+      for (int64_t s = 0; s < columns; s += key_block) {
+        const int64_t m = std::min(key_block, columns - s);
+        const TileMap<T> k_block = keys.rows(item, s, m), v_block = values.rows(item, s, m);
+        TileMap<T> dk_block = d_keys.rows(item, s, m), dv_block = d_values.rows(item, s, m);
+        dk_block.setZero();
+        dv_block.setZero();
+        for (int64_t t = settings.is_causal ? s / query_block * query_block : 0; t < rows; t += query_block) {
+          const int64_t n = std::min(query_block, rows - t);
+          const TileMap<T> q_block = queries.rows(item, t, n), dy_block = gradients.rows(item, t, n);
+          TileMap<T> p = tile_of(probabilities, n, m), ds = tile_of(d_scores, n, m);
+          scores.compute(item, t, s, q_block, k_block, p);
+          ds.noalias() = dy_block * v_block.transpose();
+          for (int64_t r = 0; r < n; ++r) {
+            Out<T> p_row(p.data() + r * m, m), ds_row(ds.data() + r * m, m);
+            const int64_t seen = scores.seen(t + r, s, m);
+            Scores<T>::exponentiate(log_sum_exp[item * rows + t + r], seen, p_row.data(), m);
+            if (!scores.drops()) {
+              ds_row = p_row * (ds_row - dot(t + r));
+            } else {
+              const In<T> kept(keep.data(), m);
+              scores.dropout(item, t + r, s, seen, keep.data());
+              ds_row = p_row * (kept * ds_row - dot(t + r));
+              p_row *= kept;
+            }
+          }
+          dv_block.noalias() += p.transpose() * dy_block;
+          d_queries.rows(item, t, n).noalias() += scale * ds * k_block;
+          dk_block.noalias() += scale * ds.transpose() * q_block;
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void attention(const AttentionSettings& settings, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y) {
+  compute_in_float(y, [&]<class T>(const Tensor& result) {
+    const Tensor query = with_plain_rows<T>(q), key = with_plain_rows<T>(k), value = with_plain_rows<T>(v);
+    const Matrices<T> queries(query), keys(key), values(value), results(result);
+    const int64_t rows = q.size(-2), columns = k.size(-2), blocks = (rows + query_block - 1) / query_block;
+    const Scores<T> scores(settings, rows, columns);
+    T* const log_sum_exp = pointer<T>(settings.log_sum_exp);
+    const int64_t work = std::min(rows, query_block) * columns * (q.size(-1) + v.size(-1));
+    parallel_for(items_of(q) * blocks, grain_of(work), [&](int64_t begin, int64_t end) {
+      Array<T> memory(query_block * key_block), keep(key_block), largest(query_block), sum(query_block);
+      for (int64_t block = begin; block < end; ++block) {
+        const int64_t item = block / blocks, t = block % blocks * query_block, n = std::min(query_block, rows - t);
+        TileMap<T> out = results.rows(item, t, n);
+        out.setZero();
+        largest.setConstant(-infinity<T>);
+        sum.setZero();
+        const int64_t limit = scores.keys_seen(t + n);
+        for (int64_t s = 0; s < limit; s += key_block) {
+          const int64_t m = std::min(key_block, limit - s);
+          TileMap<T> tile = tile_of(memory, n, m);
+          scores.compute(item, t, s, queries.rows(item, t, n), keys.rows(item, s, m), tile);
+          for (int64_t r = 0; r < n; ++r) {
+            T* const row = memory.data() + r * m;
+            const int64_t seen = scores.seen(t + r, s, m);
+            const T before = largest[r], now = seen ? std::max(before, In<T>(row, seen).maxCoeff()) : before;
+            // A row that sees nothing yet has no largest score: −∞ − (−∞) must not become NaN.
+            Scores<T>::exponentiate(now == -infinity<T> ? T(0) : now, seen, row, m);
+            if (now > before) {
+              const T factor = std::exp(before - now);
+              sum[r] *= factor;
+              out.row(r) *= factor;
+              largest[r] = now;
+            }
+            sum[r] += In<T>(row, seen).sum();
+            if (scores.drops()) {
+              scores.dropout(item, t + r, s, seen, keep.data());
+              Out<T>(row, seen) *= In<T>(keep.data(), seen);
+            }
+          }
+          out.noalias() += tile * values.rows(item, s, m);
+        }
+        for (int64_t r = 0; r < n; ++r) {
+          out.row(r) *= sum[r] == 0 ? T(0) : 1 / sum[r];
+          log_sum_exp[item * rows + t + r] = sum[r] == 0 ? infinity<T> : largest[r] + std::log(sum[r]);
+        }
+      }
+    });
+  });
+}
+
+void attention_backward(const AttentionSettings& settings, const Tensor& dy, const Tensor& q, const Tensor& k,
+                        const Tensor& v, const Tensor& y, const Tensor& dq, const Tensor& dk, const Tensor& dv) {
+  compute_in_float(dq, [&]<class T>(const Tensor& dq_result) {
+    compute_in_float(dk, [&]<class>(const Tensor& dk_result) {
+      compute_in_float(dv, [&]<class>(const Tensor& dv_result) {
+        backward_as<T>(settings, dy, q, k, v, y, dq_result, dk_result, dv_result);
+      });
+    });
+  });
+}
+
+void rotary(const Tensor& x, const Tensor& table, bool inverse, const Tensor& y) {
+  compute_in_float(y, [&]<class T>(const Tensor& result) {
+    const Tensor values = plain(x, dtype_of<T>()), angles = plain(table, dtype_of<T>());
+    const T *in = pointer<const T>(values), *angle = pointer<const T>(angles), sign = inverse ? T(-1) : T(1);
+    T* out = pointer<T>(result);
+    parallel_for(
+        x.numel(), parallel_grain,
+        [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; i += 2) {
+            const int64_t at = i % table.numel();
+            const T sine = sign * angle[at], cosine = angle[at + 1];
+            out[i] = in[i] * cosine - in[i + 1] * sine;
+            out[i + 1] = in[i] * sine + in[i + 1] * cosine;
+          }
+        },
+        2);
+  });
+}
+
+}  // namespace gradus::cpu
