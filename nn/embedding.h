@@ -9,7 +9,7 @@
 namespace gradus::nn {
 
 struct EmbeddingOptions {
-  std::optional<int64_t> padding_idx = {};  ///< an index whose vector is zero and is not trained
+  std::optional<int64_t> padding_idx = {};  ///< an index whose vector starts as zero and is not trained
 };
 
 /// Rows of the weight: index [...] (int64) gives [..., dim].

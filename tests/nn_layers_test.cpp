@@ -124,7 +124,7 @@ TEST_CASE("Embedding looks up rows, and learns those it has looked up") {
   CHECK(error_text([] { nn::Embedding(3, 0); }) == "Embedding: count is 3 and dim 0; both must be at least 1");
 }
 
-TEST_CASE("the padding of an Embedding is zero and does not learn") {
+TEST_CASE("the padding of an Embedding starts as zero and does not learn") {
   const nn::Embedding layer(4, 2, {.padding_idx = 1});
   const Tensor y = layer(Tensor({1, 2, 1}, {1, 3}, int64));
   CHECK(y.shape() == Shape{1, 3, 2});
@@ -133,6 +133,7 @@ TEST_CASE("the padding of an Embedding is zero and does not learn") {
   sum(y).backward();
   CHECK(layer.weight.grad().to_vector<int>() == std::vector<int>{0, 0, 0, 0, 1, 1, 0, 0});
   CHECK(text(layer) == "Embedding(weight=[4, 2], padding_idx=1)");
+  CHECK(nn::Embedding(4, 2, {.padding_idx = -1}).padding_idx == 3);
 }
 
 TEST_CASE("Dropout drops and scales in training, and does nothing in evaluation") {

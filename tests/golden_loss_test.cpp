@@ -1,0 +1,56 @@
+#include <doctest/doctest.h>
+
+#include "ops/loss.h"
+#include "tests/golden.h"
+
+using namespace gradus;
+
+namespace {
+
+// The cases with a reduction, whose name ends the names of the cases.
+void check(golden::File& file, const std::string& name, LossReduction how) {
+  const auto elementwise = [&](const std::string& loss, const auto& function) {
+    file.function(loss + name, [&](const Tensor& x, const Tensor& target) { return function(x, target, how); });
+  };
+  elementwise("mse_loss/", mse_loss);
+  elementwise("l1_loss/", l1_loss);
+  elementwise("huber_loss/", [](auto& x, auto& target, auto r) { return huber_loss(x, target, 1, r); });
+  elementwise("huber_loss/delta_", [](auto& x, auto& target, auto r) { return huber_loss(x, target, 0.5, r); });
+  elementwise("smooth_l1_loss/", [](auto& x, auto& target, auto r) { return smooth_l1_loss(x, target, 1, r); });
+  elementwise("smooth_l1_loss/beta_", [](auto& x, auto& t, auto r) { return smooth_l1_loss(x, t, 0.3, r); });
+  elementwise("binary_cross_entropy_with_logits/", binary_cross_entropy_with_logits);
+  elementwise("kl_div/", kl_div);
+
+  const auto cross = [&](const std::string& setting, CrossEntropyOptions options) {
+    options.reduction = how;
+    file.function("cross_entropy/" + setting + name, [&](const golden::Tensors& in) {
+      if (in.size() == 3) options.weight = in[2];
+      return cross_entropy(in[0], in[1], options);
+    });
+  };
+  cross("classes_", {});
+  cross("weight_", {});
+  cross("ignore_", {});
+  cross("ignore_index_", {.ignore_index = 2});
+  cross("smoothing_", {.label_smoothing = 0.2});
+  cross("all_", {.label_smoothing = 0.1});
+  cross("probabilities_", {});
+  cross("probabilities_all_", {.label_smoothing = 0.3});
+
+  const auto nll = [&](const Tensor& x, const Tensor& target) { return nll_loss(x, target, {.reduction = how}); };
+  file.function("nll_loss/" + name, nll);
+  file.function("nll_loss/ignore_" + name, nll);
+}
+
+}  // namespace
+
+TEST_CASE("golden: losses agree with PyTorch") {
+  golden::File file("loss");
+  check(file, "none", LossReduction::none);
+  check(file, "mean", LossReduction::mean);
+  check(file, "sum", LossReduction::sum);
+  file.function("cross_entropy/one", [](const Tensor& x, const Tensor& target) { return cross_entropy(x, target); });
+  file.function("cross_entropy/nothing_sum", [](const Tensor& x, const Tensor& target) {
+    return cross_entropy(x, target, {.reduction = LossReduction::sum});
+  });
+}
