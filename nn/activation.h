@@ -4,6 +4,7 @@
 #include "core/arg.h"
 #include "nn/module.h"
 #include "ops/activation.h"
+#include "ops/create.h"
 #include "ops/softmax.h"
 
 namespace gradus::nn {
@@ -17,6 +18,14 @@ struct LeakyReLU {
   double negative_slope = 0.01;
   Tensor operator()(const Arg& x) const { return leaky_relu(x, negative_slope); }
   GRADUS_FIELDS(negative_slope)
+};
+
+struct PReLU {
+  Tensor weight;  ///< [1], or [C]: a slope for each channel of x: [N, C, …]
+  explicit PReLU(int64_t num_parameters = 1, double init = 0.25)
+      : weight(full({num_parameters}, init).requires_grad()) {}
+  Tensor operator()(const Arg& x) const { return prelu(x, weight); }
+  GRADUS_FIELDS(weight)
 };
 
 struct ELU {

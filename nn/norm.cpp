@@ -63,12 +63,17 @@ LayerNorm::LayerNorm(const Shape& shape, const LayerNormOptions& options, Locati
   if (options.elementwise_affine && options.bias) bias = zeros(shape).requires_grad();
 }
 
+LayerNorm::LayerNorm(int64_t size, const LayerNormOptions& options, Location where)
+    : LayerNorm(Shape{size}, options, where) {}
+
 RMSNorm::RMSNorm(const Shape& shape, const RMSNormOptions& options, Location where)
     : normalized_shape(shape), eps(options.eps) {
   const Scope scope("RMSNorm", where);
   check_shape(shape);
   if (options.elementwise_affine) weight = ones(shape).requires_grad();
 }
+
+RMSNorm::RMSNorm(int64_t size, const RMSNormOptions& options, Location where) : RMSNorm(Shape{size}, options, where) {}
 
 GroupNorm::GroupNorm(int64_t groups, int64_t channels, const GroupNormOptions& options, Location where)
     : num_groups(groups), eps(options.eps) {

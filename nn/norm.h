@@ -62,8 +62,7 @@ struct LayerNorm {
   double eps;
 
   explicit LayerNorm(const Shape& shape, const LayerNormOptions& options = {}, Location where = Location::here());
-  explicit LayerNorm(int64_t size, const LayerNormOptions& options = {}, Location where = Location::here())
-      : LayerNorm(Shape{size}, options, where) {}
+  explicit LayerNorm(int64_t size, const LayerNormOptions& options = {}, Location where = Location::here());
 
   Tensor operator()(const Arg& x) const { return layer_norm(x, normalized_shape, weight, bias, eps); }
   GRADUS_FIELDS(weight, bias, normalized_shape, eps)
@@ -81,8 +80,7 @@ struct RMSNorm {
   std::optional<double> eps;
 
   explicit RMSNorm(const Shape& shape, const RMSNormOptions& options = {}, Location where = Location::here());
-  explicit RMSNorm(int64_t size, const RMSNormOptions& options = {}, Location where = Location::here())
-      : RMSNorm(Shape{size}, options, where) {}
+  explicit RMSNorm(int64_t size, const RMSNormOptions& options = {}, Location where = Location::here());
 
   Tensor operator()(const Arg& x) const { return rms_norm(x, normalized_shape, weight, eps); }
   GRADUS_FIELDS(weight, normalized_shape, eps)

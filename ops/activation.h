@@ -26,6 +26,17 @@ struct LeakyRelu {
   }
 };
 
+/// He et al., "Delving deep into rectifiers", 2015: the slope is learned.
+struct Prelu {
+  static constexpr Info info{"prelu"};
+  template <class T> GRADUS_FN auto forward(const T& x, const T& slope) const {
+    return where(x > number<T>(0), x, slope * x);
+  }
+  template <class T> GRADUS_FN auto backward(const T& dy, const T& x, const T& slope) const {
+    return std::tuple(where(x > number<T>(0), dy, slope * dy), dy * minimum(x, number<T>(0)));
+  }
+};
+
 /// Clevert et al., "Fast and accurate deep network learning by exponential linear units", 2015.
 struct Elu {
   static constexpr Info info{"elu"};
@@ -145,7 +156,7 @@ struct Softsign {
 };
 
 using Activations =
-    List<Softsign, Relu, LeakyRelu, Elu, Selu, Sigmoid, Tanh, Softplus, Gelu, GeluTanh, Silu, Mish, Hardswish>;
+    List<Softsign, Relu, LeakyRelu, Prelu, Elu, Selu, Sigmoid, Tanh, Softplus, Gelu, GeluTanh, Silu, Mish, Hardswish>;
 
 }  // namespace formula
 
@@ -153,6 +164,8 @@ using Activations =
 Tensor relu(const Arg& x);
 /// x where positive, negative_slope·x elsewhere
 Tensor leaky_relu(const Arg& x, double negative_slope = 0.01);
+/// x where positive, weight·x elsewhere. weight: [1], or [C] with one number for each channel of x: [N, C, …]
+Tensor prelu(const Arg& x, const Tensor& weight);
 /// x where positive, alpha·(eˣ − 1) elsewhere
 Tensor elu(const Arg& x, double alpha = 1);
 /// elu with the two constants that keep mean 0 and variance 1

@@ -8,6 +8,7 @@
 #include "core/tape.h"
 #include "core/threads.h"
 #include "derive/gradcheck.h"
+#include "nn/activation.h"
 #include "nn/norm.h"
 #include "ops/arithmetic.h"
 #include "ops/create.h"
@@ -209,6 +210,20 @@ TEST_CASE("normalisation: a number that is not finite stays in its group, and mi
   CHECK(std::isnan(y.at(2)));
   CHECK(y.at(4) == doctest::Approx(-1).epsilon(1e-4));
   CHECK(layer_norm(zeros({2, 3}, bfloat16), {3}, ones({3})).dtype() == float32);
+}
+
+TEST_CASE("PReLU learns a slope, or one for each channel") {
+  const nn::PReLU one, three(3, 0.5);
+  CHECK(names(three) == std::vector<std::string>{"weight"});
+  const Tensor x = Tensor({-4, 2, -8}, {1, 3});
+  const Tensor y = one(x);
+  CHECK(y.to_vector<float>() == std::vector<float>{-1, 2, -2});
+  sum(y).backward();
+  CHECK(one.weight.grad().to_vector<float>() == std::vector<float>{-12});
+  sum(three(x)).backward();
+  CHECK(three.weight.grad().to_vector<float>() == std::vector<float>{-4, 0, -8});
+  CHECK(error_here([&] { three(zeros({3})); }) ==
+        "prelu: x is [3] and weight is [3]; it must hold one number, or one for each channel of x: [N, C, …] (here)");
 }
 
 TEST_CASE("normalisation: errors") {

@@ -107,6 +107,10 @@ std::vector<Sample> norm_samples() {
        [](X x) {
          return x[0] / sqrt(mean(square(x[0]), {1, 2}, true) + 0.1);
        }},
+      {"prelu(x, weight)",
+       {{2, 3, 4}, {3}},
+       [](X x) { return prelu(x[0], x[1]); },
+       [=](X x) { return where(x[0] > 0, x[0], column(x[1]) * x[0]); }},
   };
 }
 
