@@ -7,6 +7,7 @@
 #include <cmath>
 #include <iomanip>
 #include <iostream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@ using namespace gradus;
 
 std::string number(double value) {
   std::ostringstream text;
-  text << std::setprecision(4) << value;
+  text << std::setprecision(4) << (std::abs(value) < 1e-12 ? 0 : value);
   return std::isnan(value) ? "nan" : text.str();
 }
 

@@ -133,7 +133,7 @@ template <class Norm> struct Net {
 };
 
 struct Settings {
-  int64_t images = 30000;
+  int64_t images = 60000;
   double lr = 0.01;
   uint64_t seed = 1;
   int threads = 1;  // more do not pay for such small products
@@ -221,11 +221,15 @@ void train_all(const Settings& settings) {
     });
   }
   std::printf(
-      "\nTRAINING AND EVALUATION. In training BatchNorm uses the statistics of the batch, so that the same image\n"
-      "gets another probability in other company; in evaluation it uses the running averages. LayerNorm looks\n"
-      "at one image at a time: there is nothing to switch.\n\n"
-      "                    evaluation: in company        training: in company\n"
-      "norm        batch    accuracy    of A    of B     accuracy    of A    of B\n");
+      "\nPyTorch's first weights, used here, shrink the signal from layer to layer, and with it the gradients: "
+      "without\n"
+      "normalisation nothing is learned. Of two images BatchNorm keeps only which one is larger, +1 or -1.\n\n"
+      "TRAINING AND EVALUATION. In training BatchNorm takes the statistics of the batch, so that an image gets "
+      "another\n"
+      "probability in the company of images A than in that of B; in evaluation it takes the running averages.\n"
+      "LayerNorm looks at one image at a time: there is nothing to switch.\n\n"
+      "                     in evaluation                in training\n"
+      "norm        batch    accuracy   with A  with B    accuracy   with A  with B\n");
   for (const auto& show : modes) show();
   if (!settings.plot.empty()) write_svg(settings.plot, charts, "A deep network with and without normalisation");
 }

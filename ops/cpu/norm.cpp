@@ -89,25 +89,27 @@ template <bool alternate, class T> auto channel_values(const T* values, int64_t 
   else return values[channel];
 }
 
-// Calls f.operator()<V, alternate>(part, group) for parts [begin, end), or tells how many there are.
+// Whether each column of a matrix is a group and a channel of its own.
+bool in_strips(const NormLayout& layout) { return layout.inner == 1 && layout.groups == layout.channels; }
+
+int64_t part_count(const NormLayout& layout) {
+  if (layout.outer == 0 || layout.inner == 0) return 0;
+  return in_strips(layout) ? (layout.groups + strip - 1) / strip : layout.groups;
+}
+
+// Calls f.operator()<V, alternate>(part, its first group) for parts [begin, end).
 template <class F> void for_parts(const NormLayout& layout, int64_t begin, int64_t end, F&& f) {
-  const bool strips = layout.inner == 1 && layout.groups == layout.channels;
   const int64_t stride = layout.groups * layout.inner;
   for (int64_t p = begin; p < end; ++p) {
-    if (strips) {
-      const int64_t first = p * strip;
-      f.template operator()<Lanes<double>, true>(Part{first, std::min(strip, stride - first), layout.outer, stride},
-                                                 first);
+    if (in_strips(layout)) {
+      const Part part{p * strip, std::min(strip, layout.groups - p * strip), layout.outer, stride};
+      f.template operator()<Lanes<double>, true>(part, part.first);
     } else {
       const Part part{p * layout.inner, layout.inner, layout.outer, stride};
       if (layout.run == 1) f.template operator()<double, true>(part, p);
       else f.template operator()<double, false>(part, p);
     }
   }
-}
-int64_t part_count(const NormLayout& layout) {
-  if (layout.outer == 0 || layout.inner == 0) return 0;
-  return layout.inner == 1 && layout.groups == layout.channels ? (layout.groups + strip - 1) / strip : layout.groups;
 }
 
 template <class V> V inverse_deviation(const V& variance, double eps) {
@@ -146,11 +148,12 @@ void norm(const NormLayout& layout, const NormStatistics& statistics, const Tens
   });
 }
 
-void norm_backward(const NormLayout& layout, const NormStatistics& statistics, const Tensor& dy, const Tensor& input,
-                   const Tensor& weight, const Tensor& dx, const Tensor& dweight, const Tensor& dbias) {
+void norm_backward(const NormLayout& layout, const NormStatistics& statistics, const Tensor& grad_output,
+                   const Tensor& input, const Tensor& weight, const Tensor& dx, const Tensor& dweight,
+                   const Tensor& dbias) {
   compute_in_float(dx, [&]<class T>(const Tensor& result) {
-    const Tensor values = plain(input, result.dtype()), gradient = plain(dy, result.dtype());
-    const T *x = pointer<const T>(values), *g = pointer<const T>(gradient), *w = pointer<const T>(weight);
+    const Tensor values = plain(input, result.dtype()), gradient = plain(grad_output, result.dtype());
+    const T *x = pointer<const T>(values), *upstream = pointer<const T>(gradient), *w = pointer<const T>(weight);
     const T *mean = pointer<const T>(statistics.mean), *variance = pointer<const T>(statistics.variance);
     T* out = pointer<T>(result);
     const double n = double(layout.outer * layout.inner);
@@ -173,18 +176,18 @@ void norm_backward(const NormLayout& layout, const NormStatistics& statistics, c
                 for (int64_t row = 0; row < part.rows; ++row)
                   for_channels(layout, part, [&](int64_t i, int64_t length, int64_t channel) {
                     const int64_t at = part.first + row * part.stride + i;
-                    f(at, channel, In<T>(g + at, length), In<T>(x + at, length) - middle,
+                    f(at, channel, In<T>(upstream + at, length), In<T>(x + at, length) - middle,
                       channel_values<alternate>(w, channel, length));
                   });
               };
-              for_pieces([&](int64_t, int64_t channel, const In<T>& dy_, const auto& centered, const auto& factor) {
+              for_pieces([&](int64_t, int64_t channel, const In<T>& dy, const auto& centered, const auto& factor) {
                 if constexpr (alternate) {
-                  Out<T>(sum_1 + channel, dy_.size()) += dy_;
-                  Out<T>(sum_x + channel, dy_.size()) += dy_ * centered * scale;
-                  total_1 += fold<V>(dy_ * factor);
-                  total_x += fold<V>(dy_ * factor * centered);
+                  Out<T>(sum_1 + channel, dy.size()) += dy;
+                  Out<T>(sum_x + channel, dy.size()) += dy * centered * scale;
+                  total_1 += fold<V>(dy * factor);
+                  total_x += fold<V>(dy * factor * centered);
                 } else {
-                  const double of_1 = double(dy_.sum()), of_x = double((dy_ * centered).sum());
+                  const double of_1 = double(dy.sum()), of_x = double((dy * centered).sum());
                   sum_1[channel] += T(of_1);
                   sum_x[channel] += T(of_x * deviation);
                   total_1 += of_1 * factor;
@@ -195,8 +198,8 @@ void norm_backward(const NormLayout& layout, const NormStatistics& statistics, c
               if (layout.given) total_x = zero<V>(part.width);
               const auto shift = as<T>(V(total_1 * deviation / n));
               const auto slope = as<T>(V(total_x * deviation * deviation * deviation / n));
-              for_pieces([&](int64_t at, int64_t, const In<T>& dy_, const auto& centered, const auto& factor) {
-                Out<T>(out + at, dy_.size()) = dy_ * (scale * factor) - centered * slope - shift;
+              for_pieces([&](int64_t at, int64_t, const In<T>& dy, const auto& centered, const auto& factor) {
+                Out<T>(out + at, dy.size()) = dy * (scale * factor) - centered * slope - shift;
               });
             });
       }
