@@ -151,7 +151,7 @@ template <class Layer> void run(Training& training, const Settings& settings) {
 
 int main(int argc, char** argv) try {
   Training training("A recurrent network that learns to guess the next character of the King James Bible",
-                    {.epochs = 5, .batch = 64, .lr = 4e-3});
+                    {.epochs = 5, .batch = 64, .lr = 8e-3});
   Settings settings;
   training.app.add_option("--cell", settings.cell, "the kind of network")->check(CLI::IsMember({"rnn", "lstm", "gru"}));
   training.app.add_option("--hidden", settings.hidden, "values in its hidden state")->check(CLI::PositiveNumber);
