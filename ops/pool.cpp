@@ -133,7 +133,7 @@ Tensor max_pool(const char* name, const Arg& x, int dims, Size2d kernel, const M
   const Scope scope(name, x.where());
   require_images(*x, dims);
   const auto& [given, padding, dilation, ceil_mode] = options;
-  const Size2d stride = given.value_or(kernel);
+  const Size2d stride = given == Size2d(0) ? kernel : given;
   Taps columns = taps(x->size(-1), {kernel.width, stride.width, padding.width, dilation.width, ceil_mode});
   if (dims == 1) return max_pool(name, x, 1, one_to_one(), std::move(columns));
   Taps rows = taps(x->size(-2), {kernel.height, stride.height, padding.height, dilation.height, ceil_mode});
@@ -144,7 +144,7 @@ Tensor avg_pool(const char* name, const Arg& x, int dims, Size2d kernel, const A
   const Scope scope(name, x.where());
   require_images(*x, dims);
   const auto& [given, padding, ceil_mode, count_include_pad] = options;
-  const Size2d stride = given.value_or(kernel);
+  const Size2d stride = given == Size2d(0) ? kernel : given;
   Taps columns = taps(x->size(-1), {kernel.width, stride.width, padding.width, 1, ceil_mode, true, count_include_pad});
   if (dims == 1) return resample(name, *x, 1, one_to_one(), std::move(columns));
   Taps rows = taps(x->size(-2), {kernel.height, stride.height, padding.height, 1, ceil_mode, true, count_include_pad});
