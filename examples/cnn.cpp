@@ -22,13 +22,13 @@ struct Net {
   Tensor operator()(const Tensor& image) const {  // [N, 1, 28, 28] → [N, 10]
     Tensor x = max_pool2d(relu(norm1(conv1(image))), 2);
     x = max_pool2d(relu(norm2(conv2(x))), 2);
-    return out(dropout(relu(hidden(dropout(flatten(x, 1))))));
+    return out(dropout(relu(hidden(flatten(x, 1)))));
   }
   GRADUS_FIELDS(conv1, norm1, conv2, norm2, hidden, dropout, out)
 };
 
 int main(int argc, char** argv) try {
-  Training training("A convolutional network on Fashion-MNIST", {.epochs = 8, .batch = 64, .lr = 2e-3});
+  Training training("A convolutional network on Fashion-MNIST", {.epochs = 8, .batch = 64, .lr = 1e-3});
   training.parse(argc, argv);
 
   const auto [train, test] = data::fashion_mnist({.folder = training.data, .flatten = false});

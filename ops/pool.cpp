@@ -1,6 +1,7 @@
 #include "ops/pool.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 
 #include "ops/apply.h"
@@ -119,6 +120,7 @@ Taps adaptive_taps(int64_t size, int64_t outputs) {
 }
 
 Tensor max_pool(const char* name, const Arg& x, int dims, Taps rows, Taps columns) {
+  if (rows.inputs * columns.inputs > INT32_MAX) fail("x is " + to_string(x->shape()) + "; its images are too large");
   Shape to = x->shape();
   to[x->dim() - 1] = columns.outputs();
   if (dims == 2) to[x->dim() - 2] = rows.outputs();
