@@ -9,7 +9,7 @@ namespace gradus::nn {
 
 struct MaxPool2d {
   Size2d kernel_size;
-  std::optional<Size2d> stride = {};  ///< the kernel_size if not given
+  Size2d stride = 0;  ///< 0: the kernel_size
   Size2d padding = 0, dilation = 1;
   bool ceil_mode = false;
   Tensor operator()(const Arg& x) const { return max_pool2d(x, kernel_size, {stride, padding, dilation, ceil_mode}); }
@@ -18,7 +18,7 @@ struct MaxPool2d {
 
 struct MaxPool1d {
   int64_t kernel_size;
-  std::optional<int64_t> stride = {};
+  int64_t stride = 0;
   int64_t padding = 0, dilation = 1;
   bool ceil_mode = false;
   Tensor operator()(const Arg& x) const { return max_pool1d(x, kernel_size, {stride, padding, dilation, ceil_mode}); }
@@ -27,7 +27,7 @@ struct MaxPool1d {
 
 struct AvgPool2d {
   Size2d kernel_size;
-  std::optional<Size2d> stride = {};
+  Size2d stride = 0;
   Size2d padding = 0;
   bool ceil_mode = false, count_include_pad = true;
   Tensor operator()(const Arg& x) const {
@@ -38,7 +38,7 @@ struct AvgPool2d {
 
 struct AvgPool1d {
   int64_t kernel_size;
-  std::optional<int64_t> stride = {};
+  int64_t stride = 0;
   int64_t padding = 0;
   bool ceil_mode = false, count_include_pad = true;
   Tensor operator()(const Arg& x) const {

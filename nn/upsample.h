@@ -9,8 +9,8 @@ namespace gradus::nn {
 
 /// `nn::Upsample{.scale_factor = 2}`; see interpolate.
 struct Upsample {
-  std::optional<Size2d> size = {};
-  std::optional<double> scale_factor = {};
+  Size2d size = 0;          ///< of the result; or
+  double scale_factor = 0;  ///< how many times as high and wide it is
   Interpolation mode = Interpolation::nearest;
   bool align_corners = false;
   Tensor operator()(const Arg& x) const { return interpolate(x, {size, scale_factor, mode, align_corners}); }

@@ -1,6 +1,7 @@
 #include "ops/pool.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 
 #include "ops/apply.h"
@@ -119,6 +120,7 @@ Taps adaptive_taps(int64_t size, int64_t outputs) {
 }
 
 Tensor max_pool(const char* name, const Arg& x, int dims, Taps rows, Taps columns) {
+  if (rows.inputs * columns.inputs > INT32_MAX) fail("x is " + to_string(x->shape()) + "; its images are too large");
   Shape to = x->shape();
   to[x->dim() - 1] = columns.outputs();
   if (dims == 2) to[x->dim() - 2] = rows.outputs();
@@ -133,7 +135,7 @@ Tensor max_pool(const char* name, const Arg& x, int dims, Size2d kernel, const M
   const Scope scope(name, x.where());
   require_images(*x, dims);
   const auto& [given, padding, dilation, ceil_mode] = options;
-  const Size2d stride = given.value_or(kernel);
+  const Size2d stride = given == Size2d(0) ? kernel : given;
   Taps columns = taps(x->size(-1), {kernel.width, stride.width, padding.width, dilation.width, ceil_mode});
   if (dims == 1) return max_pool(name, x, 1, one_to_one(), std::move(columns));
   Taps rows = taps(x->size(-2), {kernel.height, stride.height, padding.height, dilation.height, ceil_mode});
@@ -144,7 +146,7 @@ Tensor avg_pool(const char* name, const Arg& x, int dims, Size2d kernel, const A
   const Scope scope(name, x.where());
   require_images(*x, dims);
   const auto& [given, padding, ceil_mode, count_include_pad] = options;
-  const Size2d stride = given.value_or(kernel);
+  const Size2d stride = given == Size2d(0) ? kernel : given;
   Taps columns = taps(x->size(-1), {kernel.width, stride.width, padding.width, 1, ceil_mode, true, count_include_pad});
   if (dims == 1) return resample(name, *x, 1, one_to_one(), std::move(columns));
   Taps rows = taps(x->size(-2), {kernel.height, stride.height, padding.height, 1, ceil_mode, true, count_include_pad});

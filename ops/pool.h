@@ -2,21 +2,19 @@
 // Pooling: each output is the largest, or the average, of the inputs in a window. Windows move over the last dimension
 // (1d) or the last two (2d); all dimensions before them are kept.
 
-#include <optional>
-
 #include "core/arg.h"
 #include "ops/window.h"
 
 namespace gradus {
 
 struct MaxPoolOptions {
-  std::optional<Size2d> stride = {};  ///< how far the window moves; its own size if not given
-  Size2d padding = 0;                 ///< of −∞ on both sides; at most half the window
-  Size2d dilation = 1;                ///< how far apart the inputs in a window lie
-  bool ceil_mode = false;             ///< windows may reach beyond the end, as long as they begin before it
+  Size2d stride = 0;       ///< how far the window moves; 0: its own size
+  Size2d padding = 0;      ///< of −∞ on both sides; at most half the window
+  Size2d dilation = 1;     ///< how far apart the inputs in a window lie
+  bool ceil_mode = false;  ///< windows may reach beyond the end, as long as they begin before it
 };
 struct AvgPoolOptions {
-  std::optional<Size2d> stride = {};
+  Size2d stride = 0;
   Size2d padding = 0;  ///< of zeros
   bool ceil_mode = false;
   bool count_include_pad = true;  ///< the padding counts in the average

@@ -44,10 +44,10 @@ Tensor resample(const char* name, const Tensor& x, int dims, cpu::Taps rows, cpu
 void require_images(const Tensor& x, int dims) {
   if (!is_floating_point(x.dtype()))
     fail("x holds " + std::string(to_string(x.dtype())) + "; convert it first: to(x, float32)");
-  const int64_t size = x.dim() > dims ? (dims == 2 ? x.size(-2) : 1) * x.size(-1) : 0;
+  const int64_t size = x.dim() >= dims ? (dims == 2 ? x.size(-2) : 1) * x.size(-1) : 0;
   if (size == 0)
-    fail("x is " + to_string(x.shape()) + "; it must be " + (dims == 2 ? "[N, C, H, W]" : "[N, C, L]") +
-         " (or have other dimensions before the last" + (dims == 2 ? " two" : "") + "), with elements in each image");
+    fail("x is " + to_string(x.shape()) + "; it must be " +
+         (dims == 2 ? "[..., H, W], with H and W" : "[..., L], with L") + " at least 1");
 }
 
 cpu::Taps one_to_one() {

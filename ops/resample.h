@@ -9,7 +9,7 @@ namespace gradus {
 /// R·x·Cᵀ for each image of x: [..., H, W], as a step that is called `name`. In one dimension x is [..., L] and R is 1.
 Tensor resample(const char* name, const Tensor& x, int dims, cpu::Taps rows, cpu::Taps columns);
 
-/// What x must be: of floating point, and not empty in its last `dims` dimensions, before which there must be others.
+/// What x must be: of floating point, and not empty in its last `dims` dimensions.
 void require_images(const Tensor& x, int dims);
 
 /// The map from one element to itself.

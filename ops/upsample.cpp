@@ -32,11 +32,11 @@ cpu::Taps taps(int64_t size, int64_t outputs, double step, const InterpolateOpti
 Tensor interpolate(const Arg& x, const InterpolateOptions& options) {
   const Scope scope("interpolate", x.where());
   require_images(*x, 2);
-  if (options.size.has_value() == options.scale_factor.has_value()) fail("give either size or scale_factor");
+  if ((options.size == Size2d(0)) == (options.scale_factor == 0)) fail("give either size or scale_factor");
   const int64_t height = x->size(-2), width = x->size(-1);
-  Size2d size = options.size.value_or(1);
-  if (options.scale_factor) {
-    const double scale = *options.scale_factor;
+  Size2d size = options.size;
+  const double scale = options.scale_factor;
+  if (scale != 0) {
     if (!(scale > 0 && scale * double(std::max(height, width)) < 1 << 30))
       fail("scale_factor is " + std::to_string(scale) + "; it must be positive, and not make x too large");
     size = {int64_t(double(height) * scale), int64_t(double(width) * scale)};
@@ -44,9 +44,7 @@ Tensor interpolate(const Arg& x, const InterpolateOptions& options) {
   if (std::min(size.height, size.width) < 1 || std::max(size.height, size.width) > 1 << 30)
     fail("x is " + to_string(x->shape()) + " and the size of the result " + to_string(Shape{size.height, size.width}) +
          "; it must be at least 1 and at most 2^30");
-  const auto step = [&](int64_t from, int64_t to) {
-    return options.scale_factor ? 1 / *options.scale_factor : double(from) / double(to);
-  };
+  const auto step = [&](int64_t from, int64_t to) { return scale != 0 ? 1 / scale : double(from) / double(to); };
   return resample("interpolate", *x, 2, taps(height, size.height, step(height, size.height), options),
                   taps(width, size.width, step(width, size.width), options));
 }

@@ -1,7 +1,6 @@
 #pragma once
 // Making images larger or smaller.
 
-#include <optional>
 #include <ostream>
 
 #include "core/arg.h"
@@ -15,8 +14,8 @@ inline std::ostream& operator<<(std::ostream& out, Interpolation mode) {
 }
 
 struct InterpolateOptions {
-  std::optional<Size2d> size = {};          ///< of the result; or
-  std::optional<double> scale_factor = {};  ///< how many times as high and wide it is
+  Size2d size = 0;          ///< of the result; or
+  double scale_factor = 0;  ///< how many times as high and wide it is
   Interpolation mode = Interpolation::nearest;
   bool align_corners = false;  ///< bilinear: the centres of the corner pixels stay where they are, not the corners
 };

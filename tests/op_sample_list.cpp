@@ -376,7 +376,7 @@ std::vector<Sample> losses() {
 std::vector<Sample> op_samples() {
   std::vector<Sample> all;
   for (const auto& family : {views(), joins(), indexing(), reductions(), products(), losses(), attention_samples(),
-                             norm_samples(), rnn_samples()})
+                             image_samples(), norm_samples(), rnn_samples()})
     all.insert(all.end(), family.begin(), family.end());
   return all;
 }

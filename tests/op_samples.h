@@ -31,6 +31,7 @@ std::vector<Sample> op_samples();
 std::vector<Sample> norm_samples();
 std::vector<Sample> rnn_samples();
 std::vector<Sample> attention_samples();
+std::vector<Sample> image_samples();
 
 /// Random inputs in float64 (whole numbers from low to high for int64, either value for bool).
 std::vector<Tensor> inputs(const std::vector<Shape>& shapes, double low, double high, Dtype dtype = float64);
