@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "ops/cpu/dropout.h"
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
 #include "ops/cpu/parallel.h"
@@ -83,18 +84,8 @@ template <class T> class Scores {
   /// keep[j] = 0 where the probability of key s + j is dropped, 1 / (1 − p) elsewhere: the numbers of dropout() on the
   /// whole matrix [..., T, S].
   void dropout(int64_t item, int64_t t, int64_t s, int64_t columns, T* keep) const {
-    const T scale = T(settings_->dropout_p < 1 ? 1 / (1 - settings_->dropout_p) : 0);
-    const float threshold = float(settings_->dropout_p);
-    const uint64_t first = uint64_t((item * queries_ + t) * keys_ + s), skipped = first % 4;
-    const auto [seed, offset] = settings_->dropout_state;
-    uint32_t words[key_block + 8];
-    const uint64_t start = offset + first / 4, counters = (skipped + uint64_t(columns) + 3) / 4;
-    for (uint64_t i = 0; i < counters; ++i) {
-      const std::array<uint32_t, 4> four = philox(seed, start + i);
-      for (uint64_t j = 0; j < 4; ++j) words[4 * i + j] = four[j];
-    }
-    for (int64_t j = 0; j < columns; ++j)
-      keep[j] = to_uniform(words[skipped + uint64_t(j)]) >= threshold ? scale : T(0);
+    dropout_factors(settings_->dropout_state, settings_->dropout_p, uint64_t((item * queries_ + t) * keys_ + s),
+                    columns, keep);
   }
 
  private:
