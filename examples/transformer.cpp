@@ -14,7 +14,7 @@
 using namespace gradus;
 
 struct Settings {
-  int64_t steps = 500, layers = 4, width = 128, heads = 4, length = 128, top_k = 20, sample = 600;
+  int64_t steps = 1000, layers = 4, width = 128, heads = 4, length = 64, top_k = 20, sample = 600;
   double dropout = 0, temperature = 0.8;
   bool untied = false;
   std::string text, prompt = "In the beginning ";
@@ -31,15 +31,18 @@ struct GPT {
         position(settings.length, settings.width),
         norm(settings.width),
         head(settings.width, characters, {.bias = false}) {
-    for (const Tensor& weight : {token.weight, position.weight}) init::normal_(weight, 0, 0.02);
+    for (const Tensor& weight : {token.weight, position.weight}) init::normal_(weight, 0, 0.1);
     if (!settings.untied) head.weight = token.weight;
     for (int64_t i = 0; i < settings.layers; ++i)
-      layers.emplace_back(settings.width, settings.heads,
-                          nn::TransformerLayerOptions{.dim_feedforward = 4 * settings.width,
-                                                      .dropout = settings.dropout,
-                                                      .activation = gelu,
-                                                      .batch_first = true,
-                                                      .norm_first = true});
+      layers.push_back(nn::TransformerEncoderLayer(settings.width, settings.heads,
+                                                   {.dim_feedforward = 4 * settings.width,
+                                                    .dropout = settings.dropout,
+                                                    .activation = gelu,
+                                                    .batch_first = true,
+                                                    .norm_first = true}));
+    for (const nn::TransformerEncoderLayer& layer : layers)  // at first, layers add little to what is there already
+      for (const Tensor& weight : {layer.self_attn.out_proj.weight, layer.linear2.weight})
+        init::normal_(weight, 0, 0.02);
   }
 
   /// tokens: [B, T] → scores for the character after each, [B, T, characters]. With a cache for each layer, the tokens
@@ -102,7 +105,7 @@ std::string sample(GPT& net, const data::Vocabulary& vocabulary, const Settings&
 
 int main(int argc, char** argv) try {
   Training training("A small GPT that learns to guess the next character of the King James Bible",
-                    {.epochs = 8, .batch = 16, .lr = 2e-3});
+                    {.epochs = 5, .batch = 16, .lr = 3e-3});
   Settings settings;
   CLI::App& app = training.app;
   app.add_option("--steps", settings.steps, "steps in an epoch, on windows at random places")
