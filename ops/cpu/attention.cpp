@@ -135,17 +135,18 @@ template <class T> void backward_as(const AttentionSettings& settings, const Ten
           scores.compute(item, t, s, q_block, k_block, p);
           ds.noalias() = dy_block * v_block.transpose();
           for (int64_t r = 0; r < n; ++r) {
-            Out<T> p_row(p.data() + r * m, m), ds_row(ds.data() + r * m, m);
             const int64_t seen = scores.seen(t + r, s, m);
-            Scores<T>::exponentiate(log_sum_exp[item * rows + t + r], seen, p_row.data(), m);
+            Scores<T>::exponentiate(log_sum_exp[item * rows + t + r], seen, p.data() + r * m, m);
+            Out<T> p_row(p.data() + r * m, seen), ds_row(ds.data() + r * m, seen);
             if (!scores.drops()) {
               ds_row = p_row * (ds_row - dot(t + r));
             } else {
-              const In<T> kept(keep.data(), m);
+              const In<T> kept(keep.data(), seen);
               scores.dropout(item, t + r, s, seen, keep.data());
               ds_row = p_row * (kept * ds_row - dot(t + r));
               p_row *= kept;
             }
+            std::fill(ds_row.data() + seen, ds_row.data() + m, T(0));
           }
           dv_block.noalias() += p.transpose() * dy_block;
           d_queries.rows(item, t, n).noalias() += scale * ds * k_block;
