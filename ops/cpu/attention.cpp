@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "ops/cpu/dropout.h"
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
 #include "ops/cpu/parallel.h"
@@ -83,18 +84,8 @@ template <class T> class Scores {
   /// keep[j] = 0 where the probability of key s + j is dropped, 1 / (1 − p) elsewhere: the numbers of dropout() on the
   /// whole matrix [..., T, S].
   void dropout(int64_t item, int64_t t, int64_t s, int64_t columns, T* keep) const {
-    const T scale = T(settings_->dropout_p < 1 ? 1 / (1 - settings_->dropout_p) : 0);
-    const float threshold = float(settings_->dropout_p);
-    const uint64_t first = uint64_t((item * queries_ + t) * keys_ + s), skipped = first % 4;
-    const auto [seed, offset] = settings_->dropout_state;
-    uint32_t words[key_block + 8];
-    const uint64_t start = offset + first / 4, counters = (skipped + uint64_t(columns) + 3) / 4;
-    for (uint64_t i = 0; i < counters; ++i) {
-      const std::array<uint32_t, 4> four = philox(seed, start + i);
-      for (uint64_t j = 0; j < 4; ++j) words[4 * i + j] = four[j];
-    }
-    for (int64_t j = 0; j < columns; ++j)
-      keep[j] = to_uniform(words[skipped + uint64_t(j)]) >= threshold ? scale : T(0);
+    dropout_factors(settings_->dropout_state, settings_->dropout_p, uint64_t((item * queries_ + t) * keys_ + s),
+                    columns, keep);
   }
 
  private:
@@ -144,17 +135,18 @@ template <class T> void backward_as(const AttentionSettings& settings, const Ten
           scores.compute(item, t, s, q_block, k_block, p);
           ds.noalias() = dy_block * v_block.transpose();
           for (int64_t r = 0; r < n; ++r) {
-            Out<T> p_row(p.data() + r * m, m), ds_row(ds.data() + r * m, m);
             const int64_t seen = scores.seen(t + r, s, m);
-            Scores<T>::exponentiate(log_sum_exp[item * rows + t + r], seen, p_row.data(), m);
+            Scores<T>::exponentiate(log_sum_exp[item * rows + t + r], seen, p.data() + r * m, m);
+            Out<T> p_row(p.data() + r * m, seen), ds_row(ds.data() + r * m, seen);
             if (!scores.drops()) {
               ds_row = p_row * (ds_row - dot(t + r));
             } else {
-              const In<T> kept(keep.data(), m);
+              const In<T> kept(keep.data(), seen);
               scores.dropout(item, t + r, s, seen, keep.data());
               ds_row = p_row * (kept * ds_row - dot(t + r));
               p_row *= kept;
             }
+            std::fill(ds_row.data() + seen, ds_row.data() + m, T(0));
           }
           dv_block.noalias() += p.transpose() * dy_block;
           d_queries.rows(item, t, n).noalias() += scale * ds * k_block;

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "ops/cpu/dropout.h"
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
 #include "ops/cpu/parallel.h"
@@ -110,20 +111,15 @@ void dropout(const Tensor& x, double p, GeneratorState state, const Tensor& y) {
   compute_in_float(y, [&]<class T>(const Tensor& result) {
     const Reader<T> reader(x);
     T* out = pointer<T>(result);
-    const T scale = T(p < 1 ? 1 / (1 - p) : 0);
-    const float threshold = float(p);
     parallel_for(
         x.numel(), parallel_grain,
         [&](int64_t begin, int64_t end) {
-          alignas(64) T buffer[chunk];
+          alignas(64) T buffer[chunk], keep[chunk];
           for (int64_t i = begin; i < end; i += chunk) {
             const int64_t n = std::min(chunk, end - i);
             const T* in = reader.read(i, n, buffer);
-            for (int64_t k = 0; k < n; k += 4) {  // chunks are multiples of 4, as many as a counter has words
-              const std::array<uint32_t, 4> words = philox(state.seed, state.offset + uint64_t(i + k) / 4);
-              for (int64_t j = k; j < std::min(k + 4, n); ++j)
-                out[i + j] = to_uniform(words[size_t(j - k)]) >= threshold ? in[j] * scale : T(0);
-            }
+            dropout_factors(state, p, uint64_t(i), n, keep);
+            for (int64_t j = 0; j < n; ++j) out[i + j] = keep[j] != 0 ? in[j] * keep[j] : T(0);
           }
         },
         chunk);
