@@ -18,6 +18,7 @@ TEST_CASE("golden: attention agrees with PyTorch") {
   check("scale", {.scale = 0.3});
   check("causal", {.is_causal = true});
   check("causal_longer", {.is_causal = true});
+  check("long", {.is_causal = true});
   check("mask", {});
   check("additive_mask", {});
   check("mask_each", {});

@@ -49,6 +49,7 @@ TEST_CASE("golden: convolutions agree with PyTorch") {
     return nn::Conv2d(2, 3, {3, 2}, {.stride = {2, 1}, .padding = {1, 2}, .dilation = {1, 2}});
   });
   file.layer("Conv2d/three_by_three", [] { return nn::Conv2d(3, 4, 3, {.padding = 1}); });
+  file.layer("Conv2d/many_channels", [] { return nn::Conv2d(17, 9, 3, {.padding = 1}); });
   transposed<nn::ConvTranspose1d>(file, "ConvTranspose1d/");
   transposed<nn::ConvTranspose2d>(file, "ConvTranspose2d/");
   file.layer("ConvTranspose2d/both_sizes", [] {

@@ -11,38 +11,29 @@ namespace {
 Tensors tensors_of(const nn::RecurrentOutput& y) { return {y.output, y.h_n}; }
 Tensors tensors_of(const nn::LSTMOutput& y) { return {y.output, y.h_n, y.c_n}; }
 
-// `base`: the options that all cases have.
-template <class Layer> void layers(golden::File& file, const std::string& prefix, nn::RecurrentOptions base = {}) {
-  const auto check = [&](const std::string& name, auto change, const auto& inputs_of) {
-    nn::RecurrentOptions options = base;
-    change(options);
+template <class Layer>
+void layers(golden::File& file, const std::string& prefix, nn::Nonlinearity nonlinearity = nn::Nonlinearity::tanh) {
+  const auto check = [&](const std::string& name, nn::RecurrentOptions options, const auto& inputs_of,
+                         int64_t hidden_size = 4) {
+    options.nonlinearity = nonlinearity;
     file.layer(
-        prefix + name, [&] { return Layer(3, 4, options); },
+        prefix + name, [&] { return Layer(3, hidden_size, options); },
         [&](const Layer& net, const Tensors& in) { return tensors_of(net(in[0], inputs_of(in))); });
   };
-  using Options = nn::RecurrentOptions;
   const auto none = [](const Tensors&) { return nn::RecurrentInputs{}; };
   const auto states = [](const Tensors& in) {
     return nn::RecurrentInputs{.h_0 = in[1], .c_0 = in.size() == 3 ? in[2] : Tensor()};
   };
-  check(
-      "plain", [](Options&) {}, none);
-  check(
-      "no_bias", [](Options& options) { options.bias = false; }, none);
-  check(
-      "batch_first", [](Options& options) { options.batch_first = true; }, none);
-  check(
-      "layers", [](Options& options) { options.num_layers = 3; }, none);
-  check(
-      "bidirectional", [](Options& options) { options.bidirectional = true; }, none);
-  check(
-      "initial", [](Options&) {}, states);
-  check(
-      "all", [](Options& options) { options.num_layers = 2, options.bidirectional = options.batch_first = true; },
-      states);
-  check(
-      "lengths", [](Options& options) { options.num_layers = 2, options.bidirectional = true; },
-      [](const Tensors& in) { return nn::RecurrentInputs{.lengths = in[1]}; });
+  const auto lengths = [](const Tensors& in) { return nn::RecurrentInputs{.lengths = in[1]}; };
+  check("plain", {}, none);
+  check("wide", {}, none, 17);
+  check("no_bias", {.bias = false}, none);
+  check("batch_first", {.batch_first = true}, none);
+  check("layers", {.num_layers = 3}, none);
+  check("bidirectional", {.bidirectional = true}, none);
+  check("initial", {}, states);
+  check("all", {.num_layers = 2, .batch_first = true, .bidirectional = true}, states);
+  check("lengths", {.num_layers = 2, .bidirectional = true}, lengths);
 }
 
 template <class Cell> void cells(golden::File& file, const std::string& prefix) {
@@ -69,7 +60,7 @@ template <class Cell> void cells(golden::File& file, const std::string& prefix) 
 TEST_CASE("golden: recurrent layers agree with PyTorch") {
   golden::File file("rnn");
   layers<nn::RNN>(file, "RNN/");
-  layers<nn::RNN>(file, "RNN_relu/", {.nonlinearity = nn::Nonlinearity::relu});
+  layers<nn::RNN>(file, "RNN_relu/", nn::Nonlinearity::relu);
   layers<nn::LSTM>(file, "LSTM/");
   layers<nn::GRU>(file, "GRU/");
   cells<nn::RNNCell>(file, "RNNCell/");

@@ -47,6 +47,7 @@ def convolution(golden):
     golden.layer("Conv2d/both_sizes", lambda: nn.Conv2d(2, 3, **sizes), (2, 2, 7, 6))
     # The sizes at which a fast 3x3 kernel changes its tiles.
     golden.layer("Conv2d/three_by_three", lambda: nn.Conv2d(3, 4, 3, padding=1), (1, 3, 9, 11))
+    golden.layer("Conv2d/many_channels", lambda: nn.Conv2d(17, 9, 3, padding=1), (1, 17, 5, 6))
 
     for kind, shape in ((nn.ConvTranspose1d, (2, 2, 5)), (nn.ConvTranspose2d, (2, 2, 4, 3))):
         for name, channels, kernel, options in (
