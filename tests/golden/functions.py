@@ -126,6 +126,9 @@ def attentions(golden):
     golden.function(name + "scale", lambda q, k, v: attention(q, k, v, scale=0.3), query, key, value)
     golden.function(name + "causal", lambda q, k, v: attention(q, k, v, causal=True), query, query, query)
     golden.function(name + "causal_longer", lambda q, k, v: attention(q, k, v, causal=True), query, key, value)
+    # More positions than a kernel takes at a time.
+    long = (1, 70, 5)
+    golden.function(name + "long", lambda q, k, v: attention(q, k, v, causal=True), long, long, long)
     golden.function(name + "mask", attention, query, key, value, allowed)
     golden.function(name + "additive_mask", attention, query, key, value, random(4, 5))
     golden.function(name + "mask_each", attention, query, key, value, random(2, 1, 4, 5))

@@ -32,6 +32,7 @@ def convolution(golden):
             ("padding", 3, 3, {"padding": 1}),
             ("stride_padding", 3, 3, {"stride": 3, "padding": 2}),
             ("same", 3, 3, {"padding": "same"}),
+            ("same_even", 3, 4, {"padding": "same"}),
             ("same_dilation", 3, 3, {"padding": "same", "dilation": 2}),
             ("dilation", 3, 2, {"dilation": 3}),
             ("groups", 4, 3, {"groups": 2, "padding": 1}),
@@ -46,6 +47,7 @@ def convolution(golden):
     golden.layer("Conv2d/both_sizes", lambda: nn.Conv2d(2, 3, **sizes), (2, 2, 7, 6))
     # The sizes at which a fast 3x3 kernel changes its tiles.
     golden.layer("Conv2d/three_by_three", lambda: nn.Conv2d(3, 4, 3, padding=1), (1, 3, 9, 11))
+    golden.layer("Conv2d/many_channels", lambda: nn.Conv2d(17, 9, 3, padding=1), (1, 17, 5, 6))
 
     for kind, shape in ((nn.ConvTranspose1d, (2, 2, 5)), (nn.ConvTranspose2d, (2, 2, 4, 3))):
         for name, channels, kernel, options in (
@@ -90,19 +92,28 @@ def pooling(golden):
         seed("ties")
         ties = leaf(random(*shape).relu().round())
         golden.layer(f"{largest.__name__}/ties", lambda: largest(3, stride=2, padding=1), ties)
-        for kind in (getattr(nn, f"AdaptiveAvgPool{dimensions}d"), getattr(nn, f"AdaptiveMaxPool{dimensions}d")):
-            for size in (1, 3, 4):
-                golden.layer(f"{kind.__name__}/{size}", lambda: kind(size), shape)
+        for kind in ("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d"):
+            if kind.endswith(f"{dimensions}d"):
+                for size in (1, 3, 4):
+                    golden.layer(f"{kind}/{size}", lambda: getattr(nn, kind)(size), shape)
     both = {"kernel_size": (3, 2), "stride": (1, 2), "padding": (1, 0)}
     golden.layer("MaxPool2d/both_sizes", lambda: nn.MaxPool2d(**both), shapes[2])
     golden.layer("AvgPool2d/both_sizes", lambda: nn.AvgPool2d(**both), shapes[2])
     golden.layer("AdaptiveAvgPool2d/both_sizes", lambda: nn.AdaptiveAvgPool2d((2, 3)), shapes[2])
     golden.layer("AdaptiveMaxPool2d/both_sizes", lambda: nn.AdaptiveMaxPool2d((2, 3)), shapes[2])
-    for name, mode in {"nearest": {}, "bilinear": {"mode": "bilinear"}}.items():
-        for factor in (2, 3):
-            golden.layer(f"Upsample/{name}_{factor}", lambda: nn.Upsample(scale_factor=factor, **mode), (2, 2, 3, 4))
-    corners = {"mode": "bilinear", "align_corners": True}
-    golden.layer("Upsample/align_corners", lambda: nn.Upsample(scale_factor=2, **corners), (2, 2, 3, 4))
+    for name, options in {
+        "nearest_2": {"scale_factor": 2},
+        "nearest_3": {"scale_factor": 3},
+        "nearest_1.5": {"scale_factor": 1.5},
+        "nearest_size": {"size": (5, 3)},
+        "bilinear_2": {"scale_factor": 2, "mode": "bilinear"},
+        "bilinear_1.5": {"scale_factor": 1.5, "mode": "bilinear"},
+        "bilinear_0.5": {"scale_factor": 0.5, "mode": "bilinear"},
+        "bilinear_size": {"size": (5, 3), "mode": "bilinear"},
+        "align_corners": {"scale_factor": 2, "mode": "bilinear", "align_corners": True},
+        "align_corners_size": {"size": (1, 7), "mode": "bilinear", "align_corners": True},
+    }.items():
+        golden.layer(f"Upsample/{name}", lambda: nn.Upsample(**options), (2, 2, 3, 4))
 
 
 class RMSNorm(nn.Module):

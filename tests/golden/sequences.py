@@ -26,8 +26,8 @@ def recurrent(golden):
         def initial(net, x, h, c=None):
             return net(x, h if c is None else (h, c))
 
-        def case(name, inputs, call=None, **more):
-            golden.layer(f"{kind}/{name}", lambda: make(3, 4, **options, **more), *inputs, call=call)
+        def case(name, inputs, call=None, hidden=4, **more):
+            golden.layer(f"{kind}/{name}", lambda: make(3, hidden, **options, **more), *inputs, call=call)
 
         x = (5, 2, 3)
 
@@ -35,6 +35,7 @@ def recurrent(golden):
             return [(count, 2, 4)] * (2 if lstm else 1)
 
         case("plain", [x])
+        case("wide", [(3, 3, 3)], hidden=17)
         case("no_bias", [x], bias=False)
         case("batch_first", [(2, 5, 3)], batch_first=True)
         case("layers", [x], num_layers=3)
