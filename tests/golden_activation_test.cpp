@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "nn/activation.h"
 #include "ops/activation.h"
 #include "ops/softmax.h"
 #include "tests/golden.h"
@@ -29,4 +30,6 @@ TEST_CASE("golden: activations agree with PyTorch") {
   file.function("log_softmax_0", [](const Tensor& x) { return log_softmax(x, 0); });
   file.function("log_softmax_1", [](const Tensor& x) { return log_softmax(x, 1); });
   file.function("log_softmax_middle", [](const Tensor& x) { return log_softmax(x, 1); });
+  file.layer("PReLU/one", [] { return nn::PReLU(); });
+  file.layer("PReLU/channels", [] { return nn::PReLU(2); });
 }

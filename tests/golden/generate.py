@@ -17,7 +17,7 @@ from models import models
 from recorder import Golden
 
 FILES = {
-    "activation": [functions.activations],
+    "activation": [functions.activations, layers.prelu],
     "attention": [functions.attentions],
     "clip": [training.clipping],
     "conv": [layers.convolution],
