@@ -58,8 +58,8 @@ TEST_CASE("golden: pooling and upsampling agree with PyTorch") {
   adaptive<nn::AdaptiveAvgPool2d>({file, "AdaptiveAvgPool2d/"});
   adaptive<nn::AdaptiveMaxPool2d>({file, "AdaptiveMaxPool2d/"});
   const Check check{file, ""};
-  check("MaxPool2d/both_sizes", nn::MaxPool2d{.kernel_size = {3, 2}, .stride = {{1, 2}}, .padding = {1, 0}});
-  check("AvgPool2d/both_sizes", nn::AvgPool2d{.kernel_size = {3, 2}, .stride = {{1, 2}}, .padding = {1, 0}});
+  check("MaxPool2d/both_sizes", nn::MaxPool2d{.kernel_size = {3, 2}, .stride = {1, 2}, .padding = {1, 0}});
+  check("AvgPool2d/both_sizes", nn::AvgPool2d{.kernel_size = {3, 2}, .stride = {1, 2}, .padding = {1, 0}});
   check("AdaptiveAvgPool2d/both_sizes", nn::AdaptiveAvgPool2d{.output_size = {2, 3}});
   check("AdaptiveMaxPool2d/both_sizes", nn::AdaptiveMaxPool2d{.output_size = {2, 3}});
 
@@ -69,11 +69,11 @@ TEST_CASE("golden: pooling and upsampling agree with PyTorch") {
   upsample("nearest_2", Upsample{.scale_factor = 2});
   upsample("nearest_3", Upsample{.scale_factor = 3});
   upsample("nearest_1.5", Upsample{.scale_factor = 1.5});
-  upsample("nearest_size", Upsample{.size = {{5, 3}}});
+  upsample("nearest_size", Upsample{.size = {5, 3}});
   upsample("bilinear_2", Upsample{.scale_factor = 2, .mode = bilinear});
   upsample("bilinear_1.5", Upsample{.scale_factor = 1.5, .mode = bilinear});
   upsample("bilinear_0.5", Upsample{.scale_factor = 0.5, .mode = bilinear});
-  upsample("bilinear_size", Upsample{.size = {{5, 3}}, .mode = bilinear});
+  upsample("bilinear_size", Upsample{.size = {5, 3}, .mode = bilinear});
   upsample("align_corners", Upsample{.scale_factor = 2, .mode = bilinear, .align_corners = true});
-  upsample("align_corners_size", Upsample{.size = {{1, 7}}, .mode = bilinear, .align_corners = true});
+  upsample("align_corners_size", Upsample{.size = {1, 7}, .mode = bilinear, .align_corners = true});
 }
