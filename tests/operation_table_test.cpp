@@ -64,7 +64,7 @@ TEST_CASE("operation table: a computation and its gradients are written out") {
 }
 
 TEST_CASE("operation table: docs/operations.md is up to date") {
-  const std::filesystem::path path = std::filesystem::path(__FILE__).parent_path().parent_path() / "docs/operations.md";
+  const std::filesystem::path path = std::filesystem::path(GRADUS_SOURCE) / "docs/operations.md";
   const std::string text = document();
   if (const char* update = std::getenv("GRADUS_UPDATE_DOCS"); update && *update == '1') write_file(path.string(), text);
   std::ifstream file(path);

@@ -22,32 +22,31 @@ template <class T> struct Matrix {
 constexpr int64_t tiny = 2048, worth_a_thread = 1 << 20;
 
 // Element by element, a vector of columns at a time where b's rows lie without gaps.
-template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const Matrix<T>& a, const Matrix<T>& b,
+template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const Matrix<T> a, const Matrix<T> b,
                                      const T* bias, T* y, int64_t stride) {
   constexpr int width = 64 / sizeof(T);
   using Vector = Eigen::Array<T, width, 1>;
-  for (int64_t i = 0; i < m; ++i) {
+  const int64_t vectors = b.column == 1 ? n / width * width : 0;               // columns taken so
+  const int64_t dotted = a.column == 1 && b.row == 1 ? k / width * width : 0;  // terms of the others' sums
+  for (int64_t i = 0; i < m; ++i, y += stride) {
     const T* row = a.data + i * a.row;
-    int64_t j = 0;
-    if (b.column == 1) {
-      for (; j + width <= n; j += width) {
-        Vector sum = bias ? Vector(Eigen::Map<const Vector>(bias + j)) : Vector::Zero();
-        for (int64_t l = 0; l < k; ++l) sum += row[l * a.column] * Eigen::Map<const Vector>(b.data + l * b.row + j);
-        Eigen::Map<Vector>(y + i * stride + j) = sum;
-      }
+    for (int64_t j = 0; j < vectors; j += width) {
+      Vector sum = bias ? Vector(Eigen::Map<const Vector>(bias + j)) : Vector::Zero();
+      for (int64_t l = 0; l < k; ++l) sum += row[l * a.column] * Eigen::Map<const Vector>(b.data + l * b.row + j);
+      Eigen::Map<Vector>(y + j) = sum;
     }
-    for (; j < n; ++j) {
-      const T* column = b.data + j * b.column;
-      int64_t l = 0;
+    const T* column = b.data + vectors * b.column;
+    for (int64_t j = vectors; j < n; ++j, column += b.column) {
       T sum = bias ? bias[j] : T(0);
-      if (a.column == 1 && b.row == 1 && k >= width) {
+      if (dotted) {
         Vector sums = Vector::Zero();
-        for (; l + width <= k; l += width)
+        for (int64_t l = 0; l < dotted; l += width)
           sums += Eigen::Map<const Vector>(row + l) * Eigen::Map<const Vector>(column + l);
         sum += sums.sum();
       }
-      for (; l < k; ++l) sum += row[l * a.column] * column[l * b.row];
-      y[i * stride + j] = sum;
+      const T *left = row + dotted * a.column, *right = column + dotted * b.row;
+      for (int64_t l = dotted; l < k; ++l, left += a.column, right += b.row) sum += *left * *right;
+      y[j] = sum;
     }
   }
 }
