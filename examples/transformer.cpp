@@ -14,7 +14,7 @@
 using namespace gradus;
 
 struct Settings {
-  int64_t steps = 1000, layers = 4, width = 128, heads = 4, length = 64, top_k = 20, sample = 600;
+  int64_t steps = 1000, layers = 4, width = 128, heads = 4, length = 128, top_k = 20, sample = 600;
   double dropout = 0, temperature = 0.8;
   bool untied = false;
   std::string text, prompt = "In the beginning ";
@@ -56,17 +56,24 @@ struct GPT {
   GRADUS_FIELDS(token, position, layers, norm, head)
 };
 
-/// The mean loss of the guesses on windows [B, T]; one bit is log 2.
-Tensor loss_of(const GPT& net, const data::TensorDataset& windows) {
-  return cross_entropy(flatten(net(windows.inputs), 0, 1), flatten(windows.targets));
+/// The mean loss of the guesses after the last characters of windows [B, T], as many as there are targets for; one bit
+/// is log 2.
+Tensor loss_of(const GPT& net, const Tensor& inputs, const Tensor& targets) {
+  const Tensor scores = net(inputs);
+  const int64_t scored = targets.size(1);
+  return cross_entropy(flatten(narrow(scores, 1, inputs.size(1) - scored, scored), 0, 1), flatten(targets));
 }
 
-/// Bits per character on windows that lie behind each other. Their first characters have little to go by.
+/// Bits per character on a text in halves of a window, each guessed with the half before it in sight.
 double bits(GPT& net, const Tensor& tokens, int64_t length) {
   const Evaluation evaluation(net);
   Average loss;
-  for (const data::TensorDataset& windows : data::contiguous_windows(tokens, {.batch = 32, .length = length}))
-    loss.add(loss_of(net, windows).item(), double(windows.inputs.numel()));
+  Tensor before;
+  for (const auto& [inputs, targets] : data::contiguous_windows(tokens, {.batch = 32, .length = length / 2})) {
+    loss.add(loss_of(net, before.defined() ? cat({before, inputs}, 1) : inputs, targets).item(),
+             double(targets.numel()));
+    before = inputs;
+  }
   return loss.mean() / std::log(2.);
 }
 
@@ -139,8 +146,9 @@ int main(int argc, char** argv) try {
     Average loss;
     Progress progress("epoch " + std::to_string(epoch), settings.steps);
     for (int64_t step = 0; step < settings.steps; ++step) {
-      const Tensor value =
-          loss_of(net, data::random_windows(text.train, {.batch = training.batch, .length = settings.length}));
+      const auto [inputs, targets] =
+          data::random_windows(text.train, {.batch = training.batch, .length = settings.length});
+      const Tensor value = loss_of(net, inputs, targets);
       adam.zero_grad();
       value.backward();
       clip_grad_norm_(parameters(net), 1);

@@ -72,15 +72,16 @@ std::vector<std::vector<float>> bits(const Tensor& y, const Inputs& x) {
 
 TEST_CASE("attention: values and gradients at sizes that cross tiles") {
   manual_seed(1);
-  for (const auto& [t, s, e, ev] : {std::tuple{1, 1, 1, 1},
-                                    {64, 128, 8, 8},
-                                    {63, 127, 3, 5},
-                                    {65, 129, 8, 3},
-                                    {1, 300, 4, 4},
-                                    {200, 1, 4, 2},
-                                    {130, 70, 5, 4},
-                                    {140, 270, 2, 7}}) {
-    CAPTURE(Shape({t, s, e, ev}));
+  for (const Shape& sizes : {Shape{1, 1, 1, 1},
+                             {64, 128, 8, 8},
+                             {63, 127, 3, 5},
+                             {65, 129, 8, 3},
+                             {1, 300, 4, 4},
+                             {200, 1, 4, 2},
+                             {130, 70, 5, 4},
+                             {140, 270, 2, 7}}) {
+    CAPTURE(sizes);
+    const int64_t t = sizes[0], s = sizes[1], e = sizes[2], ev = sizes[3];
     const Inputs x = inputs({2, 2}, t, s, e, ev);
     const auto& [query, key, value] = x;
     check_same(scaled_dot_product_attention(query, key, value), definition(x), x);
