@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <ostream>
 #include <string_view>
 #include <type_traits>
@@ -54,11 +55,14 @@ template <class T> constexpr Dtype dtype_of() {
   }
 }
 
-/// A value of one element type as another; bfloat16 goes by way of float.
+/// A value of one element type as another; bfloat16 goes by way of float. A number that no int64 can hold, or a NaN,
+/// becomes the smallest int64.
 template <class To, class From> To convert(From value) {
   if constexpr (std::is_same_v<From, BFloat16>) return convert<To>(float(value));
   else if constexpr (std::is_same_v<To, BFloat16>) return BFloat16(float(value));
   else if constexpr (std::is_same_v<To, bool>) return value != From(0);
+  else if constexpr (std::is_same_v<To, int64_t> && std::is_floating_point_v<From>)
+    return value >= From(-0x1p63) && value < From(0x1p63) ? static_cast<To>(value) : std::numeric_limits<To>::min();
   else return static_cast<To>(value);
 }
 

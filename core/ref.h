@@ -60,8 +60,11 @@ template <class T> class Ref {
   Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
   template <class Derived>
   requires std::is_convertible_v<Derived*, T*> Ref(const Ref<Derived>& other) : object_(other.get()) { retain(); }
-  Ref& operator=(Ref other) noexcept {
-    std::swap(object_, other.object_);
+  Ref& operator=(const Ref& other) noexcept { return *this = Ref(other); }
+  // Not by value: clang 14 forgets to destroy a parameter made from `= {}` inside a template.
+  Ref& operator=(Ref&& other) noexcept {
+    Ref taken(std::move(other));
+    std::swap(object_, taken.object_);
     return *this;
   }
   ~Ref() {
