@@ -19,13 +19,13 @@ class Printer {
  public:
   Printer(std::ostream& out, const Tensor& tensor)
       : out_(out), tensor_(tensor), shortened_(tensor.numel() > print_options().threshold) {
-    visit_shown(0, 0, [&](double value) { choose_style(value); });
-    visit_shown(0, 0, [&](double value) { width_ = std::max(width_, format(value).size()); });
+    visit_shown(0, 0, [&](int64_t index) { choose_style(tensor_.at(index)); });
+    visit_shown(0, 0, [&](int64_t index) { width_ = std::max(width_, format(index).size()); });
   }
 
   void print(int dim, int64_t index) {
     if (dim == tensor_.dim()) {
-      const std::string text = format(tensor_.at(index));
+      const std::string text = format(index);
       out_ << std::string(width_ - text.size(), ' ') << text;
       return;
     }
@@ -53,7 +53,7 @@ class Printer {
   }
 
   template <class F> void visit_shown(int dim, int64_t index, F&& f) const {
-    if (dim == tensor_.dim()) return f(tensor_.at(index));
+    if (dim == tensor_.dim()) return f(index);
     for_shown(dim, [&](int64_t i) {
       if (i >= 0) visit_shown(dim + 1, index * tensor_.shape()[dim] + i, f);
     });
@@ -66,11 +66,12 @@ class Printer {
     if (magnitude >= 1e8 || magnitude < 1e-4) scientific_ = true;
   }
 
-  std::string format(double value) const {
+  std::string format(int64_t index) const {
+    if (tensor_.dtype() == int64) return std::to_string(tensor_.at<int64_t>(index));
+    const double value = tensor_.at(index);
     if (tensor_.dtype() == boolean) return value != 0 ? "true" : "false";
     char text[64];
-    if (tensor_.dtype() == int64) std::snprintf(text, sizeof text, "%lld", static_cast<long long>(value));
-    else if (std::isnan(value)) return "nan";
+    if (std::isnan(value)) return "nan";
     else if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
     else if (scientific_) std::snprintf(text, sizeof text, "%.*e", print_options().precision, value);
     else if (all_integers_) std::snprintf(text, sizeof text, "%.0f.", value);

@@ -92,7 +92,7 @@ void* Tensor::checked_mutable_data(Dtype wanted) {
   return const_cast<void*>(checked_data(wanted));
 }
 
-template <class T> T Tensor::value(int64_t index) const {
+template <class T> T Tensor::at(int64_t index) const {
   if (index < 0 || index >= numel())
     fail("at: there is no element " + std::to_string(index) + " in a tensor of shape " + to_string(shape()));
   int64_t position = offset();
@@ -103,21 +103,19 @@ template <class T> T Tensor::value(int64_t index) const {
   return visit(dtype(), [&]<class S>() { return convert<T>(static_cast<const S*>(storage()->data())[position]); });
 }
 
-double Tensor::at(int64_t index) const { return value<double>(index); }
-
 template <class T> std::vector<T> Tensor::to_vector() const {
   const size_t count = size_t(numel());
   std::vector<T> values(count);
   if (is_contiguous() && dtype_of<T>() == dtype() && sizeof(T) == item_size(dtype()))
     std::copy_n(static_cast<const T*>(checked_data(dtype())), count, values.begin());
   else
-    for (size_t i = 0; i < count; ++i) values[i] = value<T>(int64_t(i));
+    for (size_t i = 0; i < count; ++i) values[i] = at<T>(int64_t(i));
   return values;
 }
 
 template <class T> T Tensor::item() const {
   if (numel() != 1) fail("item: the tensor has shape " + to_string(shape()) + "; only one element has a single value");
-  return value<T>(0);
+  return at<T>(0);
 }
 
 Node& Tensor::leaf_node() const {
@@ -173,8 +171,10 @@ Tensor Tensor::named(std::string name) const {
 
 std::string Tensor::name() const { return body().node ? body().node->name() : std::string(); }
 
-Tensor tensor(std::initializer_list<double> values, Dtype dtype) {
-  return Tensor(std::vector<double>(values), {int64_t(values.size())}, dtype);
+Tensor tensor(std::initializer_list<ListedNumber> values, Dtype dtype) {
+  std::vector<double> numbers;
+  for (const ListedNumber& number : values) numbers.push_back(number.value);
+  return Tensor(numbers, {int64_t(values.size())}, dtype);
 }
 
 Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, Dtype dtype) {
@@ -206,9 +206,14 @@ template std::vector<double> Tensor::to_vector() const;
 template std::vector<int> Tensor::to_vector() const;
 template std::vector<int64_t> Tensor::to_vector() const;
 template float Tensor::item() const;
+template float Tensor::at(int64_t) const;
 template double Tensor::item() const;
+template double Tensor::at(int64_t) const;
 template int Tensor::item() const;
+template int Tensor::at(int64_t) const;
 template int64_t Tensor::item() const;
+template int64_t Tensor::at(int64_t) const;
 template bool Tensor::item() const;
+template bool Tensor::at(int64_t) const;
 
 }  // namespace gradus

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <ostream>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "core/device.h"
@@ -107,8 +108,8 @@ class Tensor {
   /// True for the very same tensor (not: equal values).
   bool is(const Tensor& other) const { return body_ == other.body_; }
 
-  /// Element `index` (counted row by row, whatever the strides) as a double. Slow; for printing and tests.
-  double at(int64_t index) const;
+  /// Element `index` (counted row by row, whatever the strides) converted to T. Slow; for printing and tests.
+  template <class T = double> T at(int64_t index) const;
 
   /// A view of this tensor's memory with another shape; no step is recorded. The basis of all view operations.
   Tensor alias(const Shape& shape, const Strides& strides, int64_t offset) const;
@@ -122,12 +123,21 @@ class Tensor {
   const void* checked_data(Dtype dtype) const;
   void* checked_mutable_data(Dtype dtype);
   Node& leaf_node() const;
-  template <class T> T value(int64_t index) const;
   Ref<TensorBody> body_;
 };
 
+/// A number in a list of numbers of any types, `{1, 2.5}`.
+struct ListedNumber {
+  double value;
+  template <class T>
+  requires std::is_arithmetic_v<T> ListedNumber(T number) : value(static_cast<double>(number)) {}
+};
+
 /// A one-dimensional tensor of the values: `tensor({1, 2, 3})`.
-Tensor tensor(std::initializer_list<double> values, Dtype dtype = float32);
+Tensor tensor(std::initializer_list<ListedNumber> values, Dtype dtype = float32);
+template <class T> Tensor tensor(std::initializer_list<T> values, Dtype dtype = float32) {
+  return Tensor(std::vector<double>(values.begin(), values.end()), {int64_t(values.size())}, dtype);
+}
 /// A two-dimensional one: `tensor({{1, 2}, {3, 4}})`. Rows of different lengths are an error.
 Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, Dtype dtype = float32);
 /// A one-dimensional tensor that copies the vector; the dtype follows from T.

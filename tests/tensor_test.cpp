@@ -126,6 +126,7 @@ TEST_CASE("tensor: printing is NumPy's layout") {
   CHECK(text(tensor({1e-7, 1})) == "[1.0000e-07, 1.0000e+00]");
   CHECK(text(tensor({1e9, 1})) == "[1.0000e+09, 1.0000e+00]");
   CHECK(text(tensor({1, 2}, float64)) == "[1., 2.], float64");
+  CHECK(text(tensor(std::vector{(int64_t(1) << 53) + 1, INT64_MIN})) == "[    9007199254740993, -9223372036854775808]");
   CHECK(text(tensor({1.5}, bfloat16)) == "[1.5000], bfloat16");
   CHECK(text(zeros({0})) == "[], shape [0]");
   CHECK(text(zeros({2, 0})) == "[[],\n []], shape [2, 0]");
@@ -139,6 +140,12 @@ TEST_CASE("tensor: printing is NumPy's layout") {
   print_options() = {.precision = 2, .threshold = 5, .edge_items = 1};
   CHECK(text(tensor({0.125, 1, 2, 3, 4, 5})) == "[0.12, ..., 5.00], shape [6]");
   print_options() = {};
+}
+
+TEST_CASE("tensor: lists of numbers and of rows are told apart") {
+  CHECK(tensor({{1}, {2}}).shape() == Shape{2, 1});
+  CHECK(tensor({{1, 2.5}}).shape() == Shape{1, 2});
+  CHECK(tensor({1, 2.5, true}).to_vector<double>() == std::vector{1, 2.5, 1});
 }
 
 TEST_CASE("tensor: errors") {
