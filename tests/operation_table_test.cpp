@@ -49,7 +49,7 @@ std::string document() {
     std::string gradients;
     for (size_t i = 0; i < derived.gradients.size(); ++i) {
       const std::string& gradient = derived.gradients[i];
-      gradients += (i ? "<br>" : "") + (readable(gradient) ? gradient : "dy·∂y/∂" + sample.names()[i]);
+      gradients += (i ? "<br>" : "") + (readable(gradient) ? gradient : "dy·∂y/∂" + x[i].name());
     }
     text += "| `" + sample.call + "` | " + (readable(derived.formula) ? cell(derived.formula) : "…") + " | " +
             cell(gradients) + " |\n";
