@@ -2,8 +2,11 @@
 
 #include <algorithm>
 
+#include "ops/arithmetic.h"
 #include "ops/assign.h"
 #include "ops/create.h"
+#include "ops/reduce.h"
+#include "ops/view.h"
 
 namespace gradus::nn {
 namespace {
@@ -31,9 +34,9 @@ void check_input(const Tensor& x, std::initializer_list<int> dims, int64_t chann
 
 }  // namespace
 
-BatchNorm::BatchNorm(int64_t features, const BatchNormOptions& options, Location where)
+RunningNorm::RunningNorm(const char* name, int64_t features, const BatchNormOptions& options, Location where)
     : num_features(features), eps(options.eps), momentum(options.momentum) {
-  const Scope scope("BatchNorm", where);
+  const Scope scope(name, where);
   check_at_least_1("num_features", num_features);
   if (options.affine) weight = ones({num_features}).requires_grad(), bias = zeros({num_features}).requires_grad();
   if (options.track_running_stats) {
@@ -43,7 +46,7 @@ BatchNorm::BatchNorm(int64_t features, const BatchNormOptions& options, Location
   }
 }
 
-Tensor BatchNorm::forward(const Arg& x, const char* name, std::initializer_list<int> dims) const {
+Tensor RunningNorm::batch_forward(const Arg& x, const char* name, std::initializer_list<int> dims) const {
   const Scope scope(name, x.where());
   check_input(*x, dims, num_features);
   const bool tracked = running_mean.defined(), counts = tracked && training;
@@ -52,6 +55,27 @@ Tensor BatchNorm::forward(const Arg& x, const char* name, std::initializer_list<
       batch_norm(x, running_mean, running_var, weight, bias,
                  {.training = training || !tracked, .momentum = momentum.value_or(1 / batches), .eps = eps});
   if (counts) fill(num_batches_tracked, batches);
+  return y;
+}
+
+Tensor RunningNorm::instance_forward(const Arg& given, const char* name, int dims) const {
+  const Scope scope(name, given.where());
+  if (given->dim() == dims - 1 && given->size(0) == num_features)
+    return squeeze(instance_forward(unsqueeze(given, 0), name, dims), 0);
+  check_input(*given, {dims}, num_features);
+  const bool tracked = running_mean.defined();
+  if (tracked && !training) return batch_norm(given, running_mean, running_var, weight, bias, {.eps = eps});
+  const Tensor y = instance_norm(given, weight, bias, eps);
+  if (tracked) {
+    const NoGrad off;
+    const Tensor rows = reshape(given, {given->size(0), num_features, -1});
+    const auto follow = [&](const Tensor& statistic, const Tensor& value) {
+      const double share = *momentum;
+      assign(statistic, statistic * (1 - share) + to(value, statistic.dtype()) * share);
+    };
+    follow(running_mean, mean(rows, {0, 2}));
+    follow(running_var, mean(var(rows, 2), 0));  // of each example
+  }
   return y;
 }
 
@@ -86,17 +110,16 @@ GroupNorm::GroupNorm(int64_t groups, int64_t channels, const GroupNormOptions& o
   if (options.affine) weight = ones({channels}).requires_grad(), bias = zeros({channels}).requires_grad();
 }
 
-InstanceNorm::InstanceNorm(int64_t features, const InstanceNormOptions& options, Location where)
-    : num_features(features), eps(options.eps) {
-  const Scope scope("InstanceNorm", where);
-  check_at_least_1("num_features", features);
-  if (options.affine) weight = ones({features}).requires_grad(), bias = zeros({features}).requires_grad();
+namespace {
+BatchNormOptions running(const InstanceNormOptions& options) {
+  return {options.eps, options.momentum, options.affine, options.track_running_stats};
 }
+}  // namespace
 
-Tensor InstanceNorm::forward(const Arg& x, const char* name, std::initializer_list<int> dims) const {
-  const Scope scope(name, x.where());
-  check_input(*x, dims, num_features);
-  return instance_norm(x, weight, bias, eps);
-}
+InstanceNorm1d::InstanceNorm1d(int64_t features, const InstanceNormOptions& options, Location where)
+    : RunningNorm("InstanceNorm1d", features, running(options), where) {}
+
+InstanceNorm2d::InstanceNorm2d(int64_t features, const InstanceNormOptions& options, Location where)
+    : RunningNorm("InstanceNorm2d", features, running(options), where) {}
 
 }  // namespace gradus::nn

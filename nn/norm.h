@@ -17,9 +17,9 @@ struct BatchNormOptions {
   bool track_running_stats = true;       ///< without, batches are normalised by their own statistics in evaluation, too
 };
 
-/// What BatchNorm1d and BatchNorm2d have in common. The running statistics are buffers: they change in training and are
-/// used in evaluation.
-struct BatchNorm {
+/// What layers with running statistics have in common. The statistics are buffers: they change in training and are used
+/// in evaluation.
+struct RunningNorm {
   Tensor weight, bias;               ///< [C]
   Tensor running_mean, running_var;  ///< [C]
   Tensor num_batches_tracked;        ///< int64, []
@@ -28,25 +28,28 @@ struct BatchNorm {
   std::optional<double> momentum;
   Training training = {};
 
-  explicit BatchNorm(int64_t num_features, const BatchNormOptions& options = {}, Location where = Location::here());
-
   GRADUS_FIELDS(weight, bias, running_mean, running_var, num_batches_tracked, num_features, eps, momentum, training)
 
  protected:
+  RunningNorm(const char* name, int64_t num_features, const BatchNormOptions& options, Location where);
   /// Counts the batch if in training. `dims`: that x may have.
-  Tensor forward(const Arg& x, const char* name, std::initializer_list<int> dims) const;
+  Tensor batch_forward(const Arg& x, const char* name, std::initializer_list<int> dims) const;
+  /// x: [N, C, …], or [C, …] with one dimension less than `dims`.
+  Tensor instance_forward(const Arg& x, const char* name, int dims) const;
 };
 
 /// x: [N, C] or [N, C, L].
-struct BatchNorm1d : BatchNorm {
-  using BatchNorm::BatchNorm;
-  Tensor operator()(const Arg& x) const { return forward(x, "BatchNorm1d", {2, 3}); }
+struct BatchNorm1d : RunningNorm {
+  explicit BatchNorm1d(int64_t features, const BatchNormOptions& options = {}, Location where = Location::here())
+      : RunningNorm("BatchNorm1d", features, options, where) {}
+  Tensor operator()(const Arg& x) const { return batch_forward(x, "BatchNorm1d", {2, 3}); }
 };
 
 /// x: [N, C, H, W].
-struct BatchNorm2d : BatchNorm {
-  using BatchNorm::BatchNorm;
-  Tensor operator()(const Arg& x) const { return forward(x, "BatchNorm2d", {4}); }
+struct BatchNorm2d : RunningNorm {
+  explicit BatchNorm2d(int64_t features, const BatchNormOptions& options = {}, Location where = Location::here())
+      : RunningNorm("BatchNorm2d", features, options, where) {}
+  Tensor operator()(const Arg& x) const { return batch_forward(x, "BatchNorm2d", {4}); }
 };
 
 struct LayerNormOptions {
@@ -106,34 +109,23 @@ struct GroupNorm {
 
 struct InstanceNormOptions {
   double eps = 1e-5;
-  bool affine = false;  ///< with weight and bias
+  double momentum = 0.1;
+  bool affine = false;               ///< with weight and bias
+  bool track_running_stats = false;  ///< in evaluation normalise by running statistics, as BatchNorm does
 };
 
-/// What InstanceNorm1d and InstanceNorm2d have in common.
-struct InstanceNorm {
-  Tensor weight, bias;  ///< [C]
-  int64_t num_features;
-  double eps;
-
-  explicit InstanceNorm(int64_t num_features, const InstanceNormOptions& options = {},
-                        Location where = Location::here());
-
-  GRADUS_FIELDS(weight, bias, num_features, eps)
-
- protected:
-  Tensor forward(const Arg& x, const char* name, std::initializer_list<int> dims) const;
+/// x: [N, C, L] or [C, L].
+struct InstanceNorm1d : RunningNorm {
+  explicit InstanceNorm1d(int64_t num_features, const InstanceNormOptions& options = {},
+                          Location where = Location::here());
+  Tensor operator()(const Arg& x) const { return instance_forward(x, "InstanceNorm1d", 3); }
 };
 
-/// x: [N, C, L].
-struct InstanceNorm1d : InstanceNorm {
-  using InstanceNorm::InstanceNorm;
-  Tensor operator()(const Arg& x) const { return forward(x, "InstanceNorm1d", {3}); }
-};
-
-/// x: [N, C, H, W].
-struct InstanceNorm2d : InstanceNorm {
-  using InstanceNorm::InstanceNorm;
-  Tensor operator()(const Arg& x) const { return forward(x, "InstanceNorm2d", {4}); }
+/// x: [N, C, H, W] or [C, H, W].
+struct InstanceNorm2d : RunningNorm {
+  explicit InstanceNorm2d(int64_t num_features, const InstanceNormOptions& options = {},
+                          Location where = Location::here());
+  Tensor operator()(const Arg& x) const { return instance_forward(x, "InstanceNorm2d", 4); }
 };
 
 }  // namespace gradus::nn

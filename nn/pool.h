@@ -65,4 +65,10 @@ struct AdaptiveMaxPool2d {
   GRADUS_FIELDS(output_size)
 };
 
+struct AdaptiveMaxPool1d {
+  int64_t output_size;
+  Tensor operator()(const Arg& x) const { return adaptive_max_pool1d(x, output_size); }
+  GRADUS_FIELDS(output_size)
+};
+
 }  // namespace gradus::nn

@@ -20,7 +20,8 @@ Recurrence rnn_with(Nonlinearity nonlinearity) {
 
 void require_input(const Tensor& x, const char* expected, int dims, int64_t input_size) {
   if (x.dim() != dims || x.shape().back() != input_size)
-    fail("x is " + to_string(x.shape()) + "; it must be [" + expected + ", " + std::to_string(input_size) + "]");
+    fail("x is " + to_string(x.shape()) + "; it must be [" + expected + ", " + std::to_string(input_size) + "]" +
+         (dims == 3 ? " or [T, " + std::to_string(input_size) + "]" : ""));
 }
 
 void require_state(const char* name, const Tensor& state, const Shape& shape) {
@@ -88,6 +89,17 @@ std::string Recurrent::suffix(size_t i) const {
 
 LSTMOutput Recurrent::run(const char* name, const Arg& x, const RecurrentInputs& inputs) const {
   const Scope scope(name, x.where());
+  if (x->dim() == 2 && x->size(1) == input_size) {  // a single sequence
+    const auto batch_of = [&](const char* what, const Tensor& state) {
+      require_state(what, state, {int64_t(weights.size()), hidden_size});
+      return state.defined() ? unsqueeze(state, 1) : state;
+    };
+    if (inputs.lengths.defined()) fail("there are lengths, but x is a single sequence");
+    const RecurrentInputs states{batch_of("h_0", inputs.h_0), batch_of("c_0", inputs.c_0)};
+    const int at = options.batch_first ? 0 : 1;
+    const auto [output, h_n, c_n] = run(name, unsqueeze(x, at), states);
+    return {squeeze(output, at), squeeze(h_n, 1), c_n.defined() ? squeeze(c_n, 1) : c_n};
+  }
   require_input(*x, options.batch_first ? "B, T" : "T, B", 3, input_size);
   Tensor input = options.batch_first ? transpose(x, 0, 1) : *x;
   const int64_t steps = input.size(0), batch = input.size(1), directions = options.bidirectional ? 2 : 1;

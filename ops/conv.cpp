@@ -74,6 +74,16 @@ auto ConvInputGradient::backward(const Tensor& g, const Tensor& dy, const Tensor
                     [=, this] { return apply(ConvWeightGradient{*this}, dy, g); });
 }
 
+// x: [N, C, L] or [C, L], [N, C, H, W] or [C, H, W] → [N, C, H, W], and the result back to that form.
+Tensor as_images(const Tensor& x, int dims) {
+  const Tensor batch = x.dim() == dims + 1 ? unsqueeze(x, 0) : x;
+  return dims == 1 ? unsqueeze(batch, 2) : batch;
+}
+Tensor shaped_as(const Tensor& x, int dims, const Tensor& y) {
+  const Tensor batch = dims == 1 ? squeeze(y, 2) : y;
+  return x.dim() == dims + 1 ? squeeze(batch, 0) : batch;
+}
+
 std::string text(Size2d size) { return to_string(Shape{size.height, size.width}); }
 
 constexpr int64_t most = 1 << 30;  // keeps the sums and products below from overflowing
@@ -93,14 +103,16 @@ void check(int dims, const Tensor& x, const Tensor& weight, const Tensor& bias, 
     if (!is_floating_point(each->dtype()))
       fail("convolutions are for floating-point tensors, not " + std::string(to_string(each->dtype())) +
            "; convert it first: to(x, float32)");
-  if (x.dim() != dims + 2 || weight.dim() != dims + 2)
-    fail(shapes + "; they must be [N, C, " + (dims == 1 ? "L" : "H, W") + "] and [" +
+  const int channel_dim = x.dim() - dims - 1;  // 0 without a batch
+  if ((channel_dim != 0 && channel_dim != 1) || weight.dim() != dims + 2)
+    fail(shapes + "; they must be " + (dims == 1 ? "[N, C, L] or [C, L]" : "[N, C, H, W] or [C, H, W]") + " and [" +
          (transposed ? "C, K / groups, " : "K, C / groups, ") +
          (dims == 1 ? "kernel]" : "kernel height, kernel width]"));
   if (groups < 1) fail("groups is " + std::to_string(groups) + "; it must be at least 1");
-  const int64_t channels = x.shape()[1];
+  const int64_t channels = x.shape()[channel_dim];
   if (transposed ? weight.shape()[0] != channels || channels % groups != 0 : weight.shape()[1] * groups != channels)
-    fail(shapes + "; with groups = " + std::to_string(groups) + ", dimension 1 of x (" + std::to_string(channels) +
+    fail(shapes + "; with groups = " + std::to_string(groups) + ", dimension " + std::to_string(channel_dim) +
+         " of x (" + std::to_string(channels) +
          (transposed ? ") must equal dimension 0 of weight (" + std::to_string(weight.shape()[0]) +
                            "), and be a multiple of groups"
                      : ") must be groups times dimension 1 of weight (" + std::to_string(weight.shape()[1]) + ")"));
@@ -134,8 +146,7 @@ Tensor convolve(int dims, const Tensor& x, const Tensor& weight, const Tensor& b
   require_from(1, "dilation", dilation, dims);
   if (padding.is_same && stride != Size2d(1)) fail("padding = same needs a stride of 1, not " + text(stride));
   const Dtype dtype = promote(x.dtype(), weight.dtype());
-  const auto as_image = [&](const Tensor& each) { return to(dims == 1 ? unsqueeze(each, 2) : each, dtype); };
-  const Tensor input = as_image(x), kernel = as_image(weight);
+  const Tensor input = to(as_images(x, dims), dtype), kernel = to(as_images(weight, dims), dtype);
   ConvGeometry g{input.shape(), kernel.shape(), {}, stride, padding.size, dilation, groups};
   if (dims == 1) g.padding.height = 0;
   g.y = {g.x[0], g.weight[0],
@@ -147,7 +158,7 @@ Tensor convolve(int dims, const Tensor& x, const Tensor& weight, const Tensor& b
   require_sizes(g);
   const Tensor y =
       bias.defined() ? apply(ConvWithBias{g}, input, kernel, to(bias, dtype)) : apply(Conv{g}, input, kernel);
-  return dims == 1 ? squeeze(y, 2) : y;
+  return shaped_as(x, dims, y);
 }
 
 Tensor convolve_transposed(int dims, const Tensor& x, const Tensor& weight, const Tensor& bias,
@@ -163,8 +174,7 @@ Tensor convolve_transposed(int dims, const Tensor& x, const Tensor& weight, cons
     fail("output_padding is " + text(output_padding) + "; it must be less than the stride " + text(stride) +
          " or the dilation " + text(dilation));
   const Dtype dtype = promote(x.dtype(), weight.dtype());
-  const auto as_image = [&](const Tensor& each) { return to(dims == 1 ? unsqueeze(each, 2) : each, dtype); };
-  const Tensor input = as_image(x), kernel = as_image(weight);
+  const Tensor input = to(as_images(x, dims), dtype), kernel = to(as_images(weight, dims), dtype);
   const auto size = [](int64_t n, int64_t reach, int64_t step, int64_t around, int64_t more) {
     return (n - 1) * step - 2 * around + reach + more;
   };
@@ -181,7 +191,7 @@ Tensor convolve_transposed(int dims, const Tensor& x, const Tensor& weight, cons
   require_sizes(g);
   Tensor y = apply(ConvInputGradient{g}, input, kernel);
   if (bias.defined()) y = y + reshape(bias, {-1, 1, 1});
-  return dims == 1 ? squeeze(y, 2) : y;
+  return shaped_as(x, dims, y);
 }
 
 }  // namespace

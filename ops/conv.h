@@ -1,5 +1,6 @@
 #pragma once
-// Convolutions, in one and two dimensions, and transposed ones.
+// Convolutions, in one and two dimensions, and transposed ones. x may also be a single example, without N; so is the
+// result then.
 
 #include "core/arg.h"
 #include "ops/window.h"

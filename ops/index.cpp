@@ -60,6 +60,11 @@ struct IndexSum {
   }
 };
 
+/// The rows of a matrix, by the name that they go by there.
+struct Embedding : IndexSelect {
+  static constexpr Info info{"embedding"};
+};
+
 Tensor IndexSelect::backward(const Tensor& dy, Unused, const Tensor& index) const {
   return apply(IndexSum{dim, from}, dy, index);
 }
@@ -101,16 +106,11 @@ Tensor Gather::backward(const Tensor& dy, Unused, const Tensor& index) const {
 Tensor checked(const Tensor& index, int64_t size, const std::string& size_name) {
   if (index.dtype() != int64) fail("the index must be int64, not " + std::string(to_string(index.dtype())));
   const Tensor values = contiguous(index);
-  int64_t position = cpu::first_outside(values, size);
+  const int64_t position = cpu::first_outside(values, size);
   if (position < 0) return values;
   const int64_t value = cpu::pointer<int64_t>(values)[position];
-  Shape coordinates = index.shape();
-  for (int i = index.dim() - 1; i >= 0; --i) {
-    coordinates[i] = position % index.shape()[i];
-    position /= index.shape()[i];
-  }
-  fail("index" + (index.dim() ? to_string(coordinates) : "") + " is " + std::to_string(value) +
-       "; it must be at least 0 and less than " + std::to_string(size) + ", " + size_name);
+  fail("index" + (index.dim() ? to_string(cpu::coordinates(index.shape(), position)) : "") + " is " +
+       std::to_string(value) + "; it must be at least 0 and less than " + std::to_string(size) + ", " + size_name);
 }
 
 Tensor checked(const Tensor& index, const Tensor& x, int dim) {
@@ -171,7 +171,7 @@ Tensor embedding(const Arg& index, const Tensor& weight) {
   const Scope scope("embedding", index.where());
   if (weight.dim() != 2)
     fail("weight is " + to_string(weight.shape()) + "; it must be a matrix, one row for each index");
-  return apply(IndexSelect{0, weight.shape()}, weight,
+  return apply(Embedding{{0, weight.shape()}}, weight,
                checked(*index, weight.shape()[0], "the number of rows of weight"));
 }
 

@@ -3,6 +3,7 @@
 #include "ops/activation.h"
 #include "ops/arithmetic.h"
 #include "ops/comparison.h"
+#include "ops/cpu/index.h"
 #include "ops/cpu/softmax.h"
 #include "ops/create.h"
 #include "ops/custom.h"
@@ -20,15 +21,20 @@ namespace {
 
 Tensor reduced(const Tensor& loss, LossReduction reduction) {
   if (reduction == LossReduction::none) return loss;
+  if (reduction == LossReduction::batchmean) return sum(loss) / double(loss.size(0));
   return reduction == LossReduction::mean ? mean(loss) : sum(loss);
+}
+
+void require_same_shape(const Tensor& x, const Tensor& target) {
+  if (x.shape() != target.shape())
+    fail("x is " + to_string(x.shape()) + " and target is " + to_string(target.shape()) +
+         "; both must have the same shape");
 }
 
 template <class Formula> Tensor elementwise_loss(const char* name, const Formula& formula, const Arg& x,
                                                  const Arg& target, LossReduction reduction) {
   const Scope scope(name, x.where());
-  if (x->shape() != target->shape())
-    fail("x is " + to_string(x->shape()) + " and target is " + to_string(target->shape()) +
-         "; both must have the same shape");
+  require_same_shape(*x, *target);
   return reduced(map(formula, x, target), reduction);
 }
 
@@ -82,84 +88,96 @@ struct CrossEntropy : ClassTarget {
   }
 };
 
-// Checks the classes, one a row of x: [N, C], and counts those that are not ignored.
-int64_t count_classes(const Tensor& x, const Tensor& target, int64_t ignore_index) {
+// The shape of x: [N, C, d1, …] or [C] without the dimension of the classes.
+Shape without_classes(const Tensor& x) {
+  Shape shape = x.shape();
+  if (x.dim() > 0) shape.erase(x.dim() > 1);
+  return shape;
+}
+
+// The classes of x last, and all other dimensions merged: [N·d1·…, C].
+Tensor as_rows(const Tensor& x) {
+  if (x.dim() == 2) return x;
+  std::vector<int64_t> order{0};
+  for (int i = 2; i < x.dim(); ++i) order.push_back(i);
+  if (x.dim() > 1) order.push_back(1);
+  return reshape(permute(x, order), {without_classes(x).numel(), x.size(order.back())});
+}
+
+Tensor reduced_rows(const Tensor& loss, LossReduction reduction, double divisor, const Shape& shape) {
+  if (reduction == LossReduction::none) return reshape(loss, shape);
+  return reduction == LossReduction::sum ? sum(loss) : sum(loss) / divisor;
+}
+
+void check_options(const Tensor& x, const Tensor& weight, LossReduction reduction) {
+  const int64_t classes = x.size(x.dim() > 1);
+  if (weight.defined() && weight.shape() != Shape{classes})
+    fail("weight is " + to_string(weight.shape()) + "; one number for each of the " + std::to_string(classes) +
+         " classes is needed");
+  if (reduction == LossReduction::batchmean) fail("the reduction cannot be batchmean; it is for losses of elements");
+}
+
+// Checks the classes in target, which has no gaps, and returns what a mean divides by: how many are not ignored, or the
+// sum of their weights.
+double weigh_classes(const Tensor& target, int64_t classes, int64_t ignore_index, const Tensor& weight) {
   if (target.dtype() != int64)
     fail("the classes in target must be int64, not " + std::string(to_string(target.dtype())));
-  const int64_t classes = x.shape().back();
   const int64_t* values = target.data<int64_t>();
-  int64_t counted = 0;
+  const std::vector<double> weights = weight.defined() ? weight.to_vector<double>() : std::vector<double>();
+  double total = 0;
   for (int64_t i = 0; i < target.numel(); ++i) {
     if (values[i] == ignore_index) continue;
     if (values[i] < 0 || values[i] >= classes)
-      fail("target[" + std::to_string(i) + "] is " + std::to_string(values[i]) + ", but the classes go from 0 to " +
-           std::to_string(classes - 1));
-    ++counted;
+      fail("target" + (target.dim() ? to_string(cpu::coordinates(target.shape(), i)) : "") + " is " +
+           std::to_string(values[i]) + ", but the classes go from 0 to " + std::to_string(classes - 1));
+    total += weight.defined() ? weights[size_t(values[i])] : 1;
   }
-  return counted;
-}
-
-// −Σ q·log p over each row, for targets that are distributions or weighted.
-Tensor cross_entropy_of(const Tensor& logits, const Tensor& q, double divisor, LossReduction reduction) {
-  const Tensor loss = -sum(q * log_softmax(logits, 1), 1);
-  if (reduction == LossReduction::none) return loss;
-  return reduction == LossReduction::sum ? sum(loss) : sum(loss) / divisor;
+  return total;
 }
 
 }  // namespace
 
 Tensor cross_entropy(const Arg& logits, const Arg& target, const CrossEntropyOptions& options) {
   const Scope scope("cross_entropy", logits.where());
-  const Tensor& x = *logits;
-  const bool single = x.dim() == 1, probabilities = is_floating_point(target->dtype());
-  const Shape classes_shape = single ? Shape{} : Shape{x.dim() == 2 ? x.shape()[0] : -1};
-  if (!is_floating_point(x.dtype()) || x.dim() < 1 || x.dim() > 2 ||
-      target->shape() != (probabilities ? x.shape() : classes_shape))
-    fail("logits are " + to_string(x.shape()) + " and target is " + to_string(target->shape()) +
-         "; logits must be [N, C] and target [N] (classes) or [N, C] (probabilities)");
-  if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1)) fail("label_smoothing must lie between 0 and 1");
-  if (options.weight.defined() && options.weight.shape() != Shape{x.shape().back()})
-    fail("weight is " + to_string(options.weight.shape()) + "; one number for each of the " +
-         std::to_string(x.shape().back()) + " classes is needed");
+  const auto& [weight, ignore_index, smoothing, reduction] = options;
+  const bool probabilities = is_floating_point(target->dtype());
+  const Shape shape = without_classes(*logits);
+  if (!is_floating_point(logits->dtype()) || logits->dim() < 1 ||
+      target->shape() != (probabilities ? logits->shape() : shape))
+    fail("logits are " + to_string(logits->shape()) + " and target is " + to_string(target->shape()) +
+         "; logits must be [N, C, …] or [C], and target the same without C (classes) or with it (probabilities)");
+  if (!(smoothing >= 0 && smoothing <= 1)) fail("label_smoothing must lie between 0 and 1");
+  check_options(*logits, weight, reduction);
 
-  const Tensor rows = single ? unsqueeze(x, 0) : x;
-  const Tensor labels = contiguous(single ? unsqueeze(*target, 0) : *target);
-  const int64_t counted = probabilities ? rows.shape()[0] : count_classes(rows, labels, options.ignore_index);
-  const bool to_scalar = options.reduction != LossReduction::none;
-  const double scale = options.reduction == LossReduction::mean ? 1 / double(counted) : 1;
-  const ClassTarget classes{options.ignore_index, options.label_smoothing, scale, to_scalar};
-  Tensor loss;
-  if (!probabilities && !options.weight.defined()) {
-    loss = apply(CrossEntropy{classes}, rows, labels);
-  } else {
-    const double smoothing = options.label_smoothing;
-    Tensor q = probabilities ? labels * (1 - smoothing) + smoothing / double(x.shape().back())
-                             : classes.distribution(rows, labels).first;
-    double divisor = double(counted);
-    if (options.weight.defined()) {
-      q = q * options.weight;
-      if (!probabilities) {
-        const NoGrad off;
-        const ClassTarget sharp{options.ignore_index, 0, 1, true};
-        divisor = sum(sharp.distribution(rows, labels).first * options.weight).item<double>();
-      }
-    }
-    loss = cross_entropy_of(rows, q, divisor, options.reduction);
+  const Tensor x = as_rows(*logits);
+  const int64_t n = x.size(1);
+  Tensor labels = contiguous(target);
+  const double divisor = probabilities ? double(x.size(0)) : weigh_classes(labels, n, ignore_index, weight);
+  labels = probabilities ? as_rows(labels) : reshape(labels, {x.size(0)});
+  const ClassTarget classes{ignore_index, smoothing, reduction == LossReduction::mean ? 1 / divisor : 1,
+                            reduction != LossReduction::none};
+  if (!probabilities && !weight.defined()) {
+    const Tensor loss = apply(CrossEntropy{classes}, x, labels);
+    return classes.reduce ? loss : reshape(loss, shape);
   }
-  return single && !to_scalar ? squeeze(loss, 0) : loss;
+  Tensor q = probabilities ? labels * (1 - smoothing) + smoothing / double(n) : classes.distribution(x, labels).first;
+  if (weight.defined()) q = q * weight;
+  return reduced_rows(-sum(q * log_softmax(x, 1), 1), reduction, divisor, shape);
 }
 
-Tensor nll_loss(const Arg& x, const Arg& target, const NllOptions& options) {
-  const Scope scope("nll_loss", x.where());
-  if (x->dim() != 2 || target->shape() != Shape{x->shape()[0]})
-    fail("log_probability is " + to_string(x->shape()) + " and target is " + to_string(target->shape()) +
-         "; they must be [N, C] and [N]");
-  const Tensor labels = contiguous(target);
-  const int64_t counted = count_classes(*x, labels, options.ignore_index);
+Tensor nll_loss(const Arg& log_probability, const Arg& target, const NllOptions& options) {
+  const Scope scope("nll_loss", log_probability.where());
+  const Shape shape = without_classes(*log_probability);
+  if (log_probability->dim() < 1 || target->shape() != shape)
+    fail("log_probability is " + to_string(log_probability->shape()) + " and target is " + to_string(target->shape()) +
+         "; they must be [N, C, …] and [N, …], or [C] and []");
+  check_options(*log_probability, options.weight, options.reduction);
+  const Tensor x = as_rows(*log_probability), labels = contiguous(target);
+  const double divisor = weigh_classes(labels, x.size(1), options.ignore_index, options.weight);
   const ClassTarget classes{options.ignore_index, 0, 1, false};
-  const Tensor loss = -sum(where(classes.distribution(*x, labels).first > 0, *x, 0), 1);
-  if (options.reduction == LossReduction::none) return loss;
-  return options.reduction == LossReduction::sum ? sum(loss) : sum(loss) / double(counted);
+  const Tensor chosen = classes.distribution(x, reshape(labels, {x.size(0)})).first > 0;
+  const Tensor loss = -sum(where(chosen, options.weight.defined() ? x * options.weight : x, 0), 1);
+  return reduced_rows(loss, options.reduction, divisor, shape);
 }
 
 Tensor mse_loss(const Arg& x, const Arg& target, LossReduction reduction) {
@@ -177,11 +195,28 @@ Tensor smooth_l1_loss(const Arg& x, const Arg& target, double beta, LossReductio
   const Scope scope("smooth_l1_loss", x.where());
   return huber_loss(x, target, beta, reduction) / beta;
 }
-Tensor binary_cross_entropy_with_logits(const Arg& x, const Arg& target, LossReduction reduction) {
-  return elementwise_loss("binary_cross_entropy_with_logits", formula::BinaryCrossEntropy{}, x, target, reduction);
+Tensor binary_cross_entropy_with_logits(const Arg& x, const Arg& target, const BinaryCrossEntropyOptions& options) {
+  const Scope scope("binary_cross_entropy_with_logits", x.where());
+  require_same_shape(*x, *target);
+  const auto& [weight, pos_weight, reduction] = options;
+  const auto weighted = [&](const Tensor& loss, const Tensor& factor, const char* name) {
+    const Tensor product = loss * factor;
+    if (product.shape() != x->shape())
+      fail("x is " + to_string(x->shape()) + " and " + name + " is " + to_string(factor.shape()) +
+           "; it must broadcast to x");
+    return product;
+  };
+  Tensor loss = map(formula::BinaryCrossEntropy{}, x, target);
+  if (pos_weight.defined())  // softplus(−x) = −log σ(x)
+    loss = loss + weighted(*target * softplus(-*x), pos_weight - 1, "pos_weight");
+  if (weight.defined()) loss = weighted(loss, weight, "weight");
+  return reduced(loss, reduction);
 }
-Tensor kl_div(const Arg& x, const Arg& target, LossReduction reduction) {
-  return elementwise_loss("kl_div", formula::KlDivergence{}, x, target, reduction);
+Tensor kl_div(const Arg& x, const Arg& target, LossReduction reduction, bool log_target) {
+  if (!log_target) return elementwise_loss("kl_div", formula::KlDivergence{}, x, target, reduction);
+  const Scope scope("kl_div", x.where());
+  require_same_shape(*x, *target);
+  return reduced(exp(target) * (*target - *x), reduction);
 }
 
 }  // namespace gradus

@@ -5,7 +5,8 @@
 
 namespace gradus {
 
-enum class LossReduction { none, mean, sum };
+/// batchmean, for losses of elements, is the sum divided by the size of dimension 0.
+enum class LossReduction { none, mean, sum, batchmean };
 
 struct CrossEntropyOptions {
   Tensor weight = {};           ///< [C], a factor for each class
@@ -14,14 +15,16 @@ struct CrossEntropyOptions {
   LossReduction reduction = LossReduction::mean;  ///< the mean is weighted by `weight`
 };
 
-/// −log softmax(logits)[target]. logits: [N, C] or [C]; target: classes, int64 [N] or [], or probabilities, as logits.
+/// −log softmax(logits)[target]. logits: [N, C, d1, …] or [C]; target: classes, int64 [N, d1, …] or [], or
+/// probabilities, shaped as logits. The mean is over N and d1, …
 Tensor cross_entropy(const Arg& logits, const Arg& target, const CrossEntropyOptions& options = {});
 
 struct NllOptions {
+  Tensor weight = {};  ///< [C], a factor for each class
   int64_t ignore_index = -100;
-  LossReduction reduction = LossReduction::mean;
+  LossReduction reduction = LossReduction::mean;  ///< the mean is weighted by `weight`
 };
-/// −log_probability[target]. log_probability: [N, C] (see log_softmax); target: int64 [N].
+/// −log_probability[target]. log_probability: [N, C, d1, …] or [C] (see log_softmax); target: int64 [N, d1, …] or [].
 Tensor nll_loss(const Arg& log_probability, const Arg& target, const NllOptions& options = {});
 
 /// (x − target)²
@@ -32,10 +35,16 @@ Tensor l1_loss(const Arg& x, const Arg& target, LossReduction reduction = LossRe
 Tensor huber_loss(const Arg& x, const Arg& target, double delta = 1, LossReduction reduction = LossReduction::mean);
 /// Huber's loss divided by beta: d²/(2·beta) for |d| ≤ beta, |d| − beta/2 beyond.
 Tensor smooth_l1_loss(const Arg& x, const Arg& target, double beta = 1, LossReduction reduction = LossReduction::mean);
+
+struct BinaryCrossEntropyOptions {
+  Tensor weight = {};      ///< a factor for each element; broadcasts with x
+  Tensor pos_weight = {};  ///< likewise, of the term with target: more than 1 favours recall, less favours precision
+  LossReduction reduction = LossReduction::mean;
+};
 /// −target·log σ(x) − (1 − target)·log(1 − σ(x)), without overflow. target: probabilities.
-Tensor binary_cross_entropy_with_logits(const Arg& x, const Arg& target, LossReduction reduction = LossReduction::mean);
-/// target·(log target − x), with x = log of the predicted probability; 0 where target is 0. The mean is over all
-/// elements.
-Tensor kl_div(const Arg& x, const Arg& target, LossReduction reduction = LossReduction::mean);
+Tensor binary_cross_entropy_with_logits(const Arg& x, const Arg& target, const BinaryCrossEntropyOptions& options = {});
+/// target·(log target − x), with x = log of the predicted probability; 0 where target is 0. With `log_target`, target
+/// is a logarithm, too. The mean is over all elements; that over examples, which is the divergence, is batchmean.
+Tensor kl_div(const Arg& x, const Arg& target, LossReduction reduction = LossReduction::mean, bool log_target = false);
 
 }  // namespace gradus

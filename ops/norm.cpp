@@ -177,6 +177,9 @@ Tensor group_norm(const Arg& x, int64_t num_groups, const Tensor& weight, const 
   if (num_groups < 1 || x->shape()[1] % num_groups)
     fail("x is " + to_string(x->shape()) + " and num_groups is " + std::to_string(num_groups) +
          "; the number of channels (" + std::to_string(x->shape()[1]) + ") must be a multiple of num_groups");
+  if (x->shape()[0] * x->shape()[1] / num_groups * size ==
+      1)  // as in PyTorch, which lets more groups of one value pass
+    fail("x is " + to_string(x->shape()) + "; there must be more than one value in a group");
   return normalize_groups<group>(*x, num_groups, size, weight, bias, eps);
 }
 

@@ -185,5 +185,10 @@ Tensor adaptive_avg_pool1d(const Arg& x, int64_t output_size) {
   require_images(*x, 1);
   return resample("adaptive_avg_pool1d", *x, 1, one_to_one(), adaptive_taps(x->size(-1), output_size));
 }
+Tensor adaptive_max_pool1d(const Arg& x, int64_t output_size) {
+  const Scope scope("adaptive_max_pool1d", x.where());
+  require_images(*x, 1);
+  return max_pool("adaptive_max_pool1d", x, 1, one_to_one(), adaptive_taps(x->size(-1), output_size));
+}
 
 }  // namespace gradus

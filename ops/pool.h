@@ -34,5 +34,6 @@ Tensor adaptive_avg_pool2d(const Arg& x, Size2d output_size);
 Tensor adaptive_max_pool2d(const Arg& x, Size2d output_size);
 /// x: [N, C, L].
 Tensor adaptive_avg_pool1d(const Arg& x, int64_t output_size);
+Tensor adaptive_max_pool1d(const Arg& x, int64_t output_size);
 
 }  // namespace gradus

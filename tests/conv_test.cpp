@@ -177,15 +177,23 @@ TEST_CASE("empty batches and channels") {
 TEST_CASE("errors of convolutions") {
   const Tensor x = zeros({2, 3, 8, 8}), weight = zeros({4, 3, 3, 3});
   CHECK(error_here([&] {
-          conv2d(zeros({3, 8, 8}), weight);
+          conv2d(zeros({2, 8, 8}), weight);
         }) ==
-        "conv2d: x is [3, 8, 8] and weight is [4, 3, 3, 3]; they must be [N, C, H, W] and [K, C / groups, kernel "
+        "conv2d: x is [2, 8, 8] and weight is [4, 3, 3, 3]; with groups = 1, dimension 0 of x (2) must be groups times "
+        "dimension 1 of weight (3) (here)");
+  CHECK(error_here([&] {
+          conv2d(zeros({8, 8}), weight);
+        }) ==
+        "conv2d: x is [8, 8] and weight is [4, 3, 3, 3]; they must be [N, C, H, W] or [C, H, W] and [K, C / groups, "
+        "kernel "
         "height, kernel width] (here)");
   CHECK(error_here([&] { conv1d(x, weight); }) ==
-        "conv1d: x is [2, 3, 8, 8] and weight is [4, 3, 3, 3]; they must be [N, C, L] and [K, C / groups, kernel] "
+        "conv1d: x is [2, 3, 8, 8] and weight is [4, 3, 3, 3]; they must be [N, C, L] or [C, L] and [K, C / groups, "
+        "kernel] "
         "(here)");
   CHECK(error_here([&] { conv_transpose1d(x, weight); }) ==
-        "conv_transpose1d: x is [2, 3, 8, 8] and weight is [4, 3, 3, 3]; they must be [N, C, L] and [C, K / groups, "
+        "conv_transpose1d: x is [2, 3, 8, 8] and weight is [4, 3, 3, 3]; they must be [N, C, L] or [C, L] and [C, K / "
+        "groups, "
         "kernel] (here)");
   CHECK(error_here([&] {
           conv2d(x, zeros({4, 2, 3, 3}));

@@ -183,8 +183,24 @@ TEST_CASE("errors: losses") {
           cross_entropy(logits, tensor({-1, 0}, int64));
         }) == "cross_entropy: target[0] is -1, but the classes go from 0 to 2 (here)");
   CHECK(error_here([&] { cross_entropy(logits, arange(3)); }) ==
-        "cross_entropy: logits are [2, 3] and target is [3]; logits must be [N, C] and target [N] (classes) or [N, C] "
-        "(probabilities) (here)");
+        "cross_entropy: logits are [2, 3] and target is [3]; logits must be [N, C, …] or [C], and target the same "
+        "without C (classes) or with it (probabilities) (here)");
+  CHECK(error_here([&] {
+          cross_entropy(zeros({2, 3, 2}), tensor({{0, 1}, {4, 0}}, int64));
+        }) == "cross_entropy: target[1, 0] is 4, but the classes go from 0 to 2 (here)");
+  CHECK(error_here([&] { nll_loss(logits, arange(2), {.weight = ones({2})}); }) ==
+        "nll_loss: weight is [2]; one number for each of the 3 classes is needed (here)");
+  CHECK(error_here([&] { nll_loss(logits, arange(2), {.reduction = LossReduction::batchmean}); }) ==
+        "nll_loss: the reduction cannot be batchmean; it is for losses of elements (here)");
+  CHECK(error_here([&] {
+          nll_loss(logits, zeros({2, 3}, int64));
+        }) ==
+        "nll_loss: log_probability is [2, 3] and target is [2, 3]; they must be [N, C, …] and [N, …], or [C] and [] "
+        "(here)");
+  CHECK(error_here([&] {
+          binary_cross_entropy_with_logits(logits, logits, {.pos_weight = ones({2, 2, 3})});
+        }) ==
+        "binary_cross_entropy_with_logits: x is [2, 3] and pos_weight is [2, 2, 3]; it must broadcast to x (here)");
   CHECK(error_here([&] {
           cross_entropy(logits, tensor({0, 1}, boolean));
         }) == "cross_entropy: the classes in target must be int64, not bool (here)");

@@ -12,6 +12,7 @@ template <class Layer> void convolutions(golden::File& file, const std::string& 
     file.layer(prefix + name, [&] { return Layer(2, channels, kernel, options); });
   };
   check("plain", 3, 3, {});
+  check("unbatched", 3, 3, {});
   check("no_bias", 3, 3, {.bias = false});
   check("one_by_one", 3, 1, {});
   check("stride", 3, 3, {.stride = 2});
@@ -31,6 +32,7 @@ template <class Layer> void transposed(golden::File& file, const std::string& pr
     file.layer(prefix + name, [&] { return Layer(2, channels, kernel, options); });
   };
   check("plain", 3, 3, {});
+  check("unbatched", 3, 3, {});
   check("no_bias", 3, 3, {.bias = false});
   check("stride", 3, 2, {.stride = 2});
   check("padding", 3, 3, {.stride = 2, .padding = 1});

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "ops/loss.h"
+#include "ops/view.h"
 #include "tests/golden.h"
 
 using namespace gradus;
@@ -18,8 +19,13 @@ void check(golden::File& file, const std::string& name, LossReduction how) {
   elementwise("huber_loss/delta_", [](auto& x, auto& target, auto r) { return huber_loss(x, target, 0.5, r); });
   elementwise("smooth_l1_loss/", [](auto& x, auto& target, auto r) { return smooth_l1_loss(x, target, 1, r); });
   elementwise("smooth_l1_loss/beta_", [](auto& x, auto& t, auto r) { return smooth_l1_loss(x, t, 0.3, r); });
-  elementwise("binary_cross_entropy_with_logits/", binary_cross_entropy_with_logits);
-  elementwise("kl_div/", kl_div);
+  elementwise("binary_cross_entropy_with_logits/",
+              [](auto& x, auto& t, auto r) { return binary_cross_entropy_with_logits(x, t, {.reduction = r}); });
+  file.function("binary_cross_entropy_with_logits/weights_" + name, [&](auto& x, auto& t, auto& w) {
+    return binary_cross_entropy_with_logits(x, t, {.weight = flip(w, {0}), .pos_weight = w, .reduction = how});
+  });
+  elementwise("kl_div/", [](auto& x, auto& target, auto r) { return kl_div(x, target, r); });
+  elementwise("kl_div/log_target_", [](auto& x, auto& target, auto r) { return kl_div(x, target, r, true); });
 
   const auto cross = [&](const std::string& setting, CrossEntropyOptions options) {
     options.reduction = how;
@@ -36,8 +42,15 @@ void check(golden::File& file, const std::string& name, LossReduction how) {
   cross("all_", {.label_smoothing = 0.1});
   cross("probabilities_", {});
   cross("probabilities_all_", {.label_smoothing = 0.3});
+  cross("image_", {});
+  cross("image_all_", {.label_smoothing = 0.1});
+  cross("image_probabilities_", {.label_smoothing = 0.1});
 
-  const auto nll = [&](const Tensor& x, const Tensor& target) { return nll_loss(x, target, {.reduction = how}); };
+  const auto nll = [&](const golden::Tensors& in) {
+    return nll_loss(in[0], in[1], {.weight = in.size() == 3 ? in[2] : Tensor(), .reduction = how});
+  };
+  file.function("nll_loss/weight_" + name, nll);
+  file.function("nll_loss/image_weight_" + name, nll);
   file.function("nll_loss/" + name, nll);
   file.function("nll_loss/ignore_" + name, nll);
 }
@@ -49,6 +62,8 @@ TEST_CASE("golden: losses agree with PyTorch") {
   check(file, "none", LossReduction::none);
   check(file, "mean", LossReduction::mean);
   check(file, "sum", LossReduction::sum);
+  file.function("kl_div/batchmean",
+                [](const Tensor& x, const Tensor& target) { return kl_div(x, target, LossReduction::batchmean); });
   file.function("cross_entropy/one", [](const Tensor& x, const Tensor& target) { return cross_entropy(x, target); });
   file.function("cross_entropy/nothing_sum", [](const Tensor& x, const Tensor& target) {
     return cross_entropy(x, target, {.reduction = LossReduction::sum});

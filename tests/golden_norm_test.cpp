@@ -28,6 +28,21 @@ template <class BatchNorm> void batch_norm(golden::File& file, const std::string
       });
 }
 
+template <class InstanceNorm> void instance_norm(golden::File& file, const std::string& prefix) {
+  const auto check = [&](const std::string& name, const nn::InstanceNormOptions& options, bool training = true) {
+    file.layer(prefix + name, [&] {
+      InstanceNorm layer(3, options);
+      train(layer, training);
+      return layer;
+    });
+  };
+  check("plain", {});
+  check("unbatched", {});
+  check("affine", {.eps = 1e-2, .affine = true});
+  check("tracked", {.momentum = 0.3, .affine = true, .track_running_stats = true});
+  check("tracked_eval", {.affine = true, .track_running_stats = true}, false);
+}
+
 }  // namespace
 
 TEST_CASE("golden: normalisation layers agree with PyTorch") {
@@ -43,10 +58,8 @@ TEST_CASE("golden: normalisation layers agree with PyTorch") {
   file.layer("GroupNorm/image", [] { return nn::GroupNorm(3, 6, {.eps = 1e-2}); });
   file.layer("GroupNorm/one_group", [] { return nn::GroupNorm(1, 4); });
   file.layer("GroupNorm/no_affine", [] { return nn::GroupNorm(2, 4, {.affine = false}); });
-  file.layer("InstanceNorm1d/plain", [] { return nn::InstanceNorm1d(3); });
-  file.layer("InstanceNorm1d/affine", [] { return nn::InstanceNorm1d(3, {.eps = 1e-2, .affine = true}); });
-  file.layer("InstanceNorm2d/plain", [] { return nn::InstanceNorm2d(3); });
-  file.layer("InstanceNorm2d/affine", [] { return nn::InstanceNorm2d(3, {.eps = 1e-2, .affine = true}); });
+  instance_norm<nn::InstanceNorm1d>(file, "InstanceNorm1d/");
+  instance_norm<nn::InstanceNorm2d>(file, "InstanceNorm2d/");
   file.layer("RMSNorm/plain", [] { return nn::RMSNorm(6); });
   file.layer("RMSNorm/eps", [] { return nn::RMSNorm(6, {.eps = 1e-5}); });
   file.layer("RMSNorm/three_dimensions", [] { return nn::RMSNorm(6, {.eps = 1e-2}); });

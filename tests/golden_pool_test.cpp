@@ -19,6 +19,7 @@ struct Check {
 
 template <class Max> void largest(const Check& check) {
   check("plain", Max{.kernel_size = 2});
+  check("unbatched", Max{.kernel_size = 2});
   check("stride", Max{.kernel_size = 3, .stride = 2});
   check("overlap", Max{.kernel_size = 3, .stride = 1});
   check("padding", Max{.kernel_size = 3, .stride = 2, .padding = 1});
@@ -30,6 +31,7 @@ template <class Max> void largest(const Check& check) {
 
 template <class Average> void average(const Check& check) {
   check("plain", Average{.kernel_size = 2});
+  check("unbatched", Average{.kernel_size = 2});
   check("stride", Average{.kernel_size = 3, .stride = 2});
   check("overlap", Average{.kernel_size = 3, .stride = 1});
   check("padding", Average{.kernel_size = 3, .stride = 2, .padding = 1});
@@ -56,6 +58,7 @@ TEST_CASE("golden: pooling and upsampling agree with PyTorch") {
   average<nn::AvgPool2d>({file, "AvgPool2d/"});
   adaptive<nn::AdaptiveAvgPool1d>({file, "AdaptiveAvgPool1d/"});
   adaptive<nn::AdaptiveAvgPool2d>({file, "AdaptiveAvgPool2d/"});
+  adaptive<nn::AdaptiveMaxPool1d>({file, "AdaptiveMaxPool1d/"});
   adaptive<nn::AdaptiveMaxPool2d>({file, "AdaptiveMaxPool2d/"});
   const Check check{file, ""};
   check("MaxPool2d/both_sizes", nn::MaxPool2d{.kernel_size = {3, 2}, .stride = {1, 2}, .padding = {1, 0}});

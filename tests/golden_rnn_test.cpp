@@ -33,6 +33,8 @@ void layers(golden::File& file, const std::string& prefix, nn::Nonlinearity nonl
   check("bidirectional", {.bidirectional = true}, none);
   check("initial", {}, states);
   check("all", {.num_layers = 2, .batch_first = true, .bidirectional = true}, states);
+  check("unbatched", {.num_layers = 2, .bidirectional = true}, none);
+  check("unbatched_all", {.batch_first = true}, states);
   check("lengths", {.num_layers = 2, .bidirectional = true}, lengths);
 }
 

@@ -11,7 +11,7 @@ TEST_CASE("golden: attention layers and transformers agree with PyTorch") {
   golden::File file("transformer");
 
   const auto attention = [&](const std::string& name, auto options, const auto& forward, int64_t num_heads = 2) {
-    options.batch_first = name != "sequence_first";
+    options.batch_first = name != "sequence_first" && name != "weights_unbatched";
     file.layer(
         "MultiheadAttention/" + name, [&] { return nn::MultiheadAttention(6, num_heads, options); }, forward);
   };
@@ -29,6 +29,19 @@ TEST_CASE("golden: attention layers and transformers agree with PyTorch") {
   attention("mask_each", Options{}, masked);
   attention("key_padding_mask", Options{},
             [](auto& net, const Tensors& in) { return net(in[0], in[0], in[0], {.key_padding_mask = in[1]}); });
+
+  const auto cross = [](auto& net, const Tensors& in) { return net(in[0], in[1], in[2]); };
+  attention("dims", Options{.kdim = 5, .vdim = 7}, cross);
+  attention("kdim", Options{.bias = false, .kdim = 5}, cross);
+  const auto weights = [](auto& net, const Tensors& in) {
+    return Tensors{net(in[0], in[1], in[1]), net.attention_weights(in[0], in[1])};
+  };
+  attention("weights", Options{}, weights);
+  attention("weights_unbatched", Options{}, weights);
+  attention("weights_heads", Options{}, [](auto& net, const Tensors& in) {
+    const nn::AttentionMask mask{.key_padding_mask = in[1]};
+    return Tensors{net(in[0], in[0], in[0], mask), net.attention_weights(in[0], in[0], mask, false)};
+  });
 
   const auto layer = [&]<class Layer>(const std::string& name, nn::TransformerLayerOptions options,
                                       const auto& forward) {

@@ -267,7 +267,11 @@ TEST_CASE("normalisation: errors") {
 }
 
 TEST_CASE("normalising modules: errors") {
-  CHECK(error_here([] { nn::BatchNorm2d(0); }) == "BatchNorm: num_features is 0; it must be at least 1 (here)");
+  CHECK(error_here([] { nn::InstanceNorm1d(0); }) == "InstanceNorm1d: num_features is 0; it must be at least 1 (here)");
+  CHECK(error_here([] {
+          group_norm(zeros({1, 2}), 2);
+        }) == "group_norm: x is [1, 2]; there must be more than one value in a group (here)");
+  CHECK(error_here([] { nn::BatchNorm2d(0); }) == "BatchNorm2d: num_features is 0; it must be at least 1 (here)");
   CHECK(error_here([] { nn::LayerNorm(Shape{}); }) ==
         "LayerNorm: normalized_shape is []; it must have at least one dimension (here)");
   CHECK(error_here([] {

@@ -131,6 +131,10 @@ std::vector<Sample> pooling() {
        [](X x) {
          return max_pool2d(x[0], {3, 2}, {.stride = 1});
        }},
+      {"adaptive_max_pool1d(x, 2)",
+       {{2, 3, 4}},
+       [](X x) { return adaptive_max_pool1d(x[0], 2); },
+       [](X x) { return max_pool1d(x[0], 2); }},
       {"avg_pool2d(x, 3, {.stride = {2, 1}, .padding = 1})",
        {{2, 2, 5, 4}},
        [](X x) {

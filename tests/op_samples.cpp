@@ -19,7 +19,7 @@ std::vector<std::string> Sample::names() const {
       found.push_back(name);
   }
   if (found.size() < shapes.size())
-    found = shapes.size() == 1 ? std::vector<std::string>{"x"} : std::vector<std::string>{"a", "b", "c"};
+    found = shapes.size() == 1 ? std::vector<std::string>{"x"} : std::vector<std::string>{"a", "b", "c", "d"};
   found.resize(shapes.size());
   return found;
 }

@@ -38,15 +38,21 @@ std::string document() {
       "until the backward pass. Operations on int64 that say *yes* give int64, all others float32.\n\n" +
       operation_table() +
       "\n## Others\n\n"
-      "As recorded in a run, all steps of the forward and the backward pass put together; … if there are too many.\n\n"
+      "As recorded in a run, all steps of the forward and the backward pass put together. What would not be readable, "
+      "such as the gradients that a kernel of their own computes, is only named: dy·∂y/∂x, or … for y.\n\n"
       "| call | y | gradients |\n|---|---|---|\n";
   for (const samples::Sample& sample : samples::op_samples()) {
     std::vector<Tensor> x = samples::inputs(sample.shapes, sample.low, sample.high);
     for (size_t i = 0; i < x.size(); ++i) x[i] = x[i].named(sample.names()[i]);
     const Derivation derived = derivation(sample.apply, x);
+    const auto readable = [](const std::string& formula) { return formula.size() <= 120 && formula != "…"; };
     std::string gradients;
-    for (const std::string& gradient : derived.gradients) gradients += (gradients.empty() ? "" : "<br>") + gradient;
-    text += "| `" + sample.call + "` | " + cell(derived.formula) + " | " + cell(gradients) + " |\n";
+    for (size_t i = 0; i < derived.gradients.size(); ++i) {
+      const std::string& gradient = derived.gradients[i];
+      gradients += (i ? "<br>" : "") + (readable(gradient) ? gradient : "dy·∂y/∂" + x[i].name());
+    }
+    text += "| `" + sample.call + "` | " + (readable(derived.formula) ? cell(derived.formula) : "…") + " | " +
+            cell(gradients) + " |\n";
   }
   return text;
 }

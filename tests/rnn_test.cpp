@@ -258,10 +258,13 @@ TEST_CASE("rnn: errors") {
             .starts_with("lstm: lengths[2] is 6, but there are 5 steps"));
 
   const nn::LSTM layer(3, 4);
-  CHECK(error_here([&] { layer(zeros({5, 3})); }) == "LSTM: x is [5, 3]; it must be [T, B, 3] (here)");
+  CHECK(error_here([&] { layer(zeros({5, 4})); }) == "LSTM: x is [5, 4]; it must be [T, B, 3] or [T, 3] (here)");
+  CHECK(error_here([&] {
+          layer(zeros({5, 3}), {.h_0 = zeros({1, 1, 4})});
+        }) == "LSTM: h_0 is [1, 1, 4]; it must be [1, 4] (here)");
   CHECK(error_here([&] {
           nn::GRU(3, 4, {.batch_first = true})(zeros({5, 2, 4}));
-        }) == "GRU: x is [5, 2, 4]; it must be [B, T, 3] (here)");
+        }) == "GRU: x is [5, 2, 4]; it must be [B, T, 3] or [T, 3] (here)");
   CHECK(error_here([&] {
           layer(zeros({5, 2, 3}), {.h_0 = zeros({2, 4})});
         }) == "LSTM: h_0 is [2, 4]; it must be [1, 2, 4] (here)");

@@ -70,14 +70,14 @@ TEST_CASE("summary: layers, results and parameters") {
 TEST_CASE("summary: indices, shared, frozen and unused parameters") {
   Text net;
   const std::string expected =
-      "layer       operation     output shape  parameters\n"
-      "token       index_select  [2, 5, 8]            800\n"
-      "head.query  linear        [2, 5, 4]             36\n"
-      "head.key    linear        [2, 5, 4]             36\n"
-      "            mul           [2, 5, 4]\n"
-      "scale       mul           [2, 5, 4]              4\n"
-      "back        linear        [2, 5, 8]             40\n"
-      "token       matmul        [2, 5, 100]      (again)\n"
+      "layer       operation  output shape  parameters\n"
+      "token       embedding  [2, 5, 8]            800\n"
+      "head.query  linear     [2, 5, 4]             36\n"
+      "head.key    linear     [2, 5, 4]             36\n"
+      "            mul        [2, 5, 4]\n"
+      "scale       mul        [2, 5, 4]              4\n"
+      "back        linear     [2, 5, 8]             40\n"
+      "token       matmul     [2, 5, 100]      (again)\n"
       "922 parameters and 12 other values, 0.00 MiB\n"
       "without a part in the result: idle\n";
   CHECK(summary(net, zeros({2, 5}, int64)) == expected);

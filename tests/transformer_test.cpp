@@ -213,18 +213,25 @@ TEST_CASE("attention layers: errors") {
         "MultiheadAttention: embed_dim is 10 and num_heads 3; the heads must divide the dimension evenly (here)");
   const nn::MultiheadAttention net(8, 2), batch_first(8, 2, {.batch_first = true});
   const Tensor x = ones({5, 2, 8});
+  CHECK(error_here([&] {
+          net.attention_weights(x, ones({4, 2, 6}));
+        }) ==
+        "MultiheadAttention: query is [5, 2, 8], key is [4, 2, 6]; they must be [T, B, 8], [S, B, 8] (or without B) "
+        "(here)");
+  CHECK(error_here([] { nn::MultiheadAttention(8, 2, {.kdim = 0}); }) ==
+        "MultiheadAttention: kdim is 0 and vdim 8; both must be at least 1 (here)");
   CHECK(
       error_here([&] {
         net(x, ones({4, 3, 8}), ones({4, 3, 8}));
       }) ==
-      "MultiheadAttention: query is [5, 2, 8], key is [4, 3, 8] and value is [4, 3, 8]; they must be [T, B, E], [S, B, "
-      "E] and [S, B, E] (or without B), with E = 8 (here)");
+      "MultiheadAttention: query is [5, 2, 8], key is [4, 3, 8] and value is [4, 3, 8]; they must be [T, B, 8], [S, B, "
+      "8] and [S, B, 8] (or without B) (here)");
   CHECK(
       error_here([&] {
         batch_first(ones({2, 5, 6}), x, x);
       }) ==
-      "MultiheadAttention: query is [2, 5, 6], key is [5, 2, 8] and value is [5, 2, 8]; they must be [B, T, E], [B, S, "
-      "E] and [B, S, E] (or without B), with E = 8 (here)");
+      "MultiheadAttention: query is [2, 5, 6], key is [5, 2, 8] and value is [5, 2, 8]; they must be [B, T, 8], [B, S, "
+      "8] and [B, S, 8] (or without B) (here)");
   CHECK(
       error_here([&] {
         net(x, x, x, {.attn_mask = ones({4, 5})});

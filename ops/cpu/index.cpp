@@ -61,6 +61,15 @@ int64_t first_outside(const Tensor& index, int64_t size) {
   return found == end ? -1 : found - begin;
 }
 
+Shape coordinates(Shape shape, int64_t position) {
+  for (int i = shape.dim() - 1; i >= 0; --i) {
+    const int64_t size = shape[i];
+    shape[i] = position % size;
+    position /= size;
+  }
+  return shape;
+}
+
 void select_slices(const Tensor& x, int dim, const Tensor& index, const Tensor& y) {
   const Split split(x.shape(), dim);
   const int64_t* chosen = pointer<const int64_t>(index);

@@ -8,6 +8,8 @@ namespace gradus::cpu {
 
 /// The position (counted row by row) of the first index that is not in 0 … size-1; -1 if there is none.
 int64_t first_outside(const Tensor& index, int64_t size);
+/// The index of the element at such a position.
+Shape coordinates(Shape shape, int64_t position);
 
 /// y[o, i, …] = x[o, index[i], …], with o standing for the dimensions before `dim`.
 void select_slices(const Tensor& x, int dim, const Tensor& index, const Tensor& y);

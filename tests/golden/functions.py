@@ -64,7 +64,22 @@ def elementwise_losses(golden):
             leaf(extreme),
             probability,
         )
+        weights = torch.tensor([0.5, 2.0, 3.0], dtype=torch.float64)
+        golden.function(
+            f"binary_cross_entropy_with_logits/weights_{reduction}",
+            lambda x, t, w: F.binary_cross_entropy_with_logits(x, t, weight=w.flip(0), pos_weight=w, **how),
+            leaf(extreme),
+            leaf(probability),
+            weights,
+        )
+        golden.function(
+            f"kl_div/log_target_{reduction}",
+            lambda x, t: F.kl_div(x, t, log_target=True, **how),
+            leaf(logarithm),
+            leaf(torch.log_softmax(target, 1)),
+        )
         golden.function(f"kl_div/{reduction}", lambda x, t: F.kl_div(x, t, **how), leaf(logarithm), distribution)
+    golden.function("kl_div/batchmean", lambda x, t: F.kl_div(x, t, reduction="batchmean"), leaf(logarithm), distribution)
 
 
 def class_losses(golden):
@@ -97,6 +112,39 @@ def class_losses(golden):
         )
         golden.function(
             f"nll_loss/ignore_{reduction}", lambda x, t: F.nll_loss(x, t, reduction=reduction), leaf(logarithm), ignored
+        )
+        image, classes = (2, 4, 3, 2), torch.tensor([[[0, 1], [3, -100], [2, 2]], [[1, 1], [0, 3], [-100, 0]]])
+        both = {"reduction": reduction, "label_smoothing": 0.1}
+        golden.function(
+            f"cross_entropy/image_{reduction}", lambda x, t: F.cross_entropy(x, t, reduction=reduction), image, classes
+        )
+        golden.function(
+            f"cross_entropy/image_all_{reduction}",
+            lambda x, t, w: F.cross_entropy(x, t, w, **both),
+            image,
+            classes,
+            weight,
+        )
+        golden.function(
+            f"cross_entropy/image_probabilities_{reduction}",
+            lambda x, t, w: F.cross_entropy(x, t, w, **both),
+            image,
+            leaf(torch.softmax(random(*image), 1)),
+            weight,
+        )
+        golden.function(
+            f"nll_loss/image_weight_{reduction}",
+            lambda x, t, w: F.nll_loss(x, t, w, reduction=reduction),
+            image,
+            classes,
+            weight,
+        )
+        golden.function(
+            f"nll_loss/weight_{reduction}",
+            lambda x, t, w: F.nll_loss(x, t, w, reduction=reduction),
+            leaf(logarithm),
+            ignored,
+            weight,
         )
     one = leaf([0.5, -1.0, 2.0])
     golden.function("cross_entropy/one", F.cross_entropy, one, torch.tensor(1))

@@ -64,6 +64,10 @@ def convolution(golden):
                 lambda: kind(2, channels, kernel, **options),
                 shape,
             )
+    golden.layer("Conv1d/unbatched", lambda: nn.Conv1d(2, 3, 3), (2, 9))
+    golden.layer("Conv2d/unbatched", lambda: nn.Conv2d(2, 3, 3), (2, 7, 6))
+    golden.layer("ConvTranspose1d/unbatched", lambda: nn.ConvTranspose1d(2, 3, 3), (2, 5))
+    golden.layer("ConvTranspose2d/unbatched", lambda: nn.ConvTranspose2d(2, 3, 3), (2, 4, 3))
     sizes = {"kernel_size": (3, 2), "stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2)}
     golden.layer("ConvTranspose2d/both_sizes", lambda: nn.ConvTranspose2d(2, 3, **sizes), (2, 2, 4, 3))
 
@@ -92,10 +96,12 @@ def pooling(golden):
         seed("ties")
         ties = leaf(random(*shape).relu().round())
         golden.layer(f"{largest.__name__}/ties", lambda: largest(3, stride=2, padding=1), ties)
-        for kind in ("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d"):
+        for kind in ("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d"):
             if kind.endswith(f"{dimensions}d"):
                 for size in (1, 3, 4):
                     golden.layer(f"{kind}/{size}", lambda: getattr(nn, kind)(size), shape)
+        golden.layer(f"{largest.__name__}/unbatched", lambda: largest(2), shape[1:])
+        golden.layer(f"{average.__name__}/unbatched", lambda: average(2), shape[1:])
     both = {"kernel_size": (3, 2), "stride": (1, 2), "padding": (1, 0)}
     golden.layer("MaxPool2d/both_sizes", lambda: nn.MaxPool2d(**both), shapes[2])
     golden.layer("AvgPool2d/both_sizes", lambda: nn.AvgPool2d(**both), shapes[2])
@@ -161,6 +167,10 @@ def normalisation(golden):
     for kind, shape in ((nn.InstanceNorm1d, (2, 3, 5)), (nn.InstanceNorm2d, (2, 3, 4, 2))):
         golden.layer(f"{kind.__name__}/plain", lambda: kind(3), shape)
         golden.layer(f"{kind.__name__}/affine", lambda: kind(3, affine=True, eps=1e-2), shape)
+        tracked = {"affine": True, "track_running_stats": True}
+        golden.layer(f"{kind.__name__}/tracked", lambda: kind(3, momentum=0.3, **tracked), shape)
+        golden.layer(f"{kind.__name__}/tracked_eval", lambda: kind(3, **tracked).eval(), shape)
+        golden.layer(f"{kind.__name__}/unbatched", lambda: kind(3), shape[1:])
     golden.layer("RMSNorm/plain", lambda: RMSNorm(6), (4, 6))
     golden.layer("RMSNorm/eps", lambda: RMSNorm(6, eps=1e-5), (4, 6))
     golden.layer("RMSNorm/three_dimensions", lambda: RMSNorm(6, eps=1e-2), (2, 3, 6))

@@ -42,6 +42,8 @@ def recurrent(golden):
         case("bidirectional", [x], bidirectional=True)
         case("initial", [x, *state(1)], initial)
         case("all", [(2, 5, 3), *state(4)], initial, num_layers=2, bidirectional=True, batch_first=True)
+        case("unbatched", [x[::2]], num_layers=2, bidirectional=True)
+        case("unbatched_all", [x[::2], *[(1, 4)] * (2 if lstm else 1)], initial, batch_first=True)
         case("lengths", [x, torch.tensor([3, 5])], packed, num_layers=2, bidirectional=True)
     for kind, options in (
         (nn.RNNCell, {"relu": {"nonlinearity": "relu"}}),
@@ -96,6 +98,16 @@ def multihead_attention(golden):
     each = torch.rand(4, 4, 4) < 0.3
     each[:, :, 0] = False  # a query that may look at nothing gives NaN in PyTorch
     case("mask_each", [x, each], masked)
+    other = [query, (2, 4, 5), (2, 4, 7)]
+    case("dims", other, lambda net, q, k, v: net(q, k, v, need_weights=False), kdim=5, vdim=7)
+    case("kdim", [query, (2, 4, 5), memory], lambda net, q, k, v: net(q, k, v, need_weights=False), kdim=5, bias=False)
+    case("weights", [query, memory], lambda net, q, k: net(q, k, k))
+    case("weights_unbatched", [(3, 6), (4, 6)], lambda net, q, k: net(q, k, k), batch_first=False)
+    case(
+        "weights_heads",
+        [x, padding],
+        lambda net, x, mask: net(x, x, x, key_padding_mask=mask, average_attn_weights=False),
+    )
 
 
 def transformer(golden):
