@@ -57,8 +57,8 @@ struct Net {
 };
 
 int main(int argc, char** argv) try {
-  Training training("A residual network on Fashion-MNIST", {.epochs = 12, .batch = 128, .lr = 0.2});
-  int64_t width = 16;
+  Training training("A residual network on Fashion-MNIST", {.epochs = 12, .batch = 128, .lr = 0.1});
+  int64_t width = 24;
   training.app.add_option("--width", width, "channels of the first block")->check(CLI::PositiveNumber);
   training.parse(argc, argv);
 
