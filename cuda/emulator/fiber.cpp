@@ -88,7 +88,6 @@ Fiber::Fiber(void (*entry)(void*), void* argument, int number) : entry_(entry), 
   // stack pointer to be 8 bytes off a multiple of 16 when it starts.
   auto** top = reinterpret_cast<void**>(static_cast<char*>(memory) + used);
   *--top = nullptr;
-  *--top = nullptr;
   *--top = reinterpret_cast<void*>(enter_fiber);
   stack_pointer = top - 6;
 #else
