@@ -1,0 +1,162 @@
+// Streams and events. Work in a stream is a queue; in eager mode it is done at once, in lazy mode at the last moment
+// that CUDA allows, when somebody waits for it, so that a program that forgot to wait sees it undone.
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "device.h"
+#include "emulator/emulator.h"
+
+struct CUstream_st {
+  std::deque<std::function<void()>> work;
+  bool blocking = true;  // ordered with the default stream
+};
+
+namespace {
+
+// A moment in a stream that an event stands for.
+struct Moment {
+  cudaStream_t stream = nullptr;
+  bool reached = false;
+  std::chrono::steady_clock::time_point time;
+};
+
+}  // namespace
+
+struct CUevent_st {
+  std::shared_ptr<Moment> moment;
+};
+
+namespace gradus::emulator {
+namespace {
+
+CUstream_st default_stream;
+std::vector<cudaStream_t> streams{&default_stream};
+
+cudaStream_t of(cudaStream_t handle) {
+  const bool is_default = !handle || handle == cudaStreamLegacy || handle == cudaStreamPerThread;
+  return is_default ? &default_stream : handle;
+}
+
+void run_next(cudaStream_t stream) {
+  auto work = std::move(stream->work.front());
+  stream->work.pop_front();
+  DeviceAccess access;
+  work();
+}
+
+void drain(cudaStream_t stream) {
+  while (!stream->work.empty()) run_next(stream);
+}
+
+void wait_for(const Moment& moment) {
+  while (!moment.reached) run_next(moment.stream);
+}
+
+}  // namespace
+
+void enqueue(cudaStream_t handle, std::function<void()> work) {
+  cudaStream_t stream = of(handle);
+  // The default stream waits for all that came before it in the others, and they for it.
+  if (stream == &default_stream) {
+    for (std::size_t i = 1; i < streams.size(); ++i)
+      if (streams[i]->blocking) drain(streams[i]);
+  } else if (stream->blocking) {
+    drain(&default_stream);
+  }
+  stream->work.push_back(std::move(work));
+  if (!settings().lazy) drain(stream);
+}
+
+}  // namespace gradus::emulator
+
+using namespace gradus::emulator;
+
+extern "C" {
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+  auto device = use_device();
+  *stream = new CUstream_st;
+  (*stream)->blocking = flags != cudaStreamNonBlocking;
+  streams.push_back(*stream);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamCreate(cudaStream_t* stream) { return cudaStreamCreateWithFlags(stream, cudaStreamDefault); }
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  auto device = use_device();
+  drain(stream);
+  std::erase(streams, stream);
+  delete stream;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
+  auto device = use_device();
+  drain(of(handle));
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t handle) {
+  auto device = use_device();
+  return of(handle)->work.empty() ? cudaSuccess : cudaErrorNotReady;
+}
+
+cudaError_t cudaDeviceSynchronize() {
+  auto device = use_device();
+  for (std::size_t i = 0; i < streams.size(); ++i) drain(streams[i]);
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
+  auto device = use_device();
+  auto moment = std::make_shared<Moment>();
+  moment->stream = of(handle);
+  event->moment = moment;
+  enqueue(handle, [moment] {
+    moment->reached = true;
+    moment->time = std::chrono::steady_clock::now();
+  });
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  auto device = use_device();
+  if (event->moment) wait_for(*event->moment);
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  auto device = use_device();
+  return !event->moment || event->moment->reached ? cudaSuccess : cudaErrorNotReady;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned) {
+  auto device = use_device();
+  if (event->moment) enqueue(handle, [moment = event->moment] { wait_for(*moment); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+  auto device = use_device();
+  if (!begin->moment || !end->moment) return refuse(cudaErrorInvalidResourceHandle, "an event was not recorded");
+  if (!begin->moment->reached || !end->moment->reached) return refuse(cudaErrorNotReady, "nobody waited for an event");
+  *milliseconds = std::chrono::duration<float, std::milli>(end->moment->time - begin->moment->time).count();
+  return cudaSuccess;
+}
+
+}  // extern "C"
