@@ -4,13 +4,11 @@
 #include <cstring>
 
 #include "emulator/emulator.h"
-#include "observer.h"
 #include "source.h"
 
 namespace gradus::emulator {
 
 constinit thread_local Thread* current = nullptr;
-constinit Observer* observer = nullptr;
 }  // namespace gradus::emulator
 
 constinit thread_local uint3 threadIdx{}, blockIdx{};
@@ -38,7 +36,6 @@ void Block::run(const Launch& launch, unsigned launch_number, uint3 index) {
   const unsigned number = index.x + launch.grid.x * (index.y + launch.grid.y * index.z);
   random_.seed(settings().shuffle + 7919 * launch_number + 104729 * number);
   prepare(index);
-  if (observer) observer->block_begins(*this);
   go_on(host_, next_ready());
   if (!error_.empty()) {
     const std::string who = failed_ ? ", thread " + to_string(failed_->index) + ": " : " ";
@@ -47,7 +44,6 @@ void Block::run(const Launch& launch, unsigned launch_number, uint3 index) {
     throw KernelError(function_name(launch.kernel.function) + ": block " + to_string(index) + who +
                       std::exchange(error_, {}));
   }
-  if (observer) observer->block_ends();
 }
 
 void Block::prepare(uint3 index) {
@@ -157,7 +153,6 @@ int Block::barrier(bool predicate, Site where) {
     for (const Thread* other : at_barrier_)
       if (other->where != where) stuck();
     predicates_held_ = std::exchange(predicates_, 0);
-    if (observer) observer->threads_meet();
     release(at_barrier_);
     me.state = ThreadState::ready;
   }

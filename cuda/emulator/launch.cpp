@@ -10,7 +10,6 @@
 #include "block.h"
 #include "device.h"
 #include "emulator/emulator.h"
-#include "observer.h"
 #include "source.h"
 
 namespace gradus::emulator {
@@ -33,10 +32,9 @@ void run(const Launch& launch) {
   const dim3 grid = launch.grid;
   const auto order = order_of(std::size_t{grid.x} * grid.y * grid.z, number);
   const auto count = static_cast<std::ptrdiff_t>(order.size());
-  const int threads = observer ? 1 : std::max(1, settings().threads);
+  const int threads = std::max(1, settings().threads);
   std::exception_ptr error;
   std::atomic<bool> failed{false};
-  if (observer) observer->launch_begins(launch);
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1 && count > 1)
   for (std::ptrdiff_t i = 0; i < count; ++i) {
     if (failed) continue;
@@ -51,7 +49,6 @@ void run(const Launch& launch) {
       if (!failed.exchange(true)) error = std::current_exception();
     }
   }
-  if (observer) observer->launch_ends();
   if (error) std::rethrow_exception(error);
 }
 

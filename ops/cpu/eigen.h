@@ -25,11 +25,15 @@ template <> template <> inline PacketOf<double> scalar_sqrt_op<double>::packetOp
 }
 
 // Eigen's powers of -0 and -∞ lack the sign that they have for an odd exponent.
-template <class T> PacketOf<T> signed_pow(const PacketOf<T>& x, const PacketOf<T>& y) {
-  using Packet = PacketOf<T>;
-  const Packet power = generic_pow(x, y), half = pmul(y, pset1<Packet>(T(0.5)));
-  const Packet odd = pandnot(pcmp_eq(pfloor(y), y), pcmp_eq(pfloor(half), half));
-  return pselect(odd, por(pabs(power), pand(x, pset1<Packet>(T(-0.)))), power);
+template <class T> PacketOf<T> signed_pow(const PacketOf<T>& x, [[maybe_unused]] const PacketOf<T>& y) {
+  if constexpr (functor_traits<scalar_pow_op<T, T>>::PacketAccess) {
+    using Packet = PacketOf<T>;
+    const Packet power = generic_pow(x, y), half = pmul(y, pset1<Packet>(T(0.5)));
+    const Packet odd = pandnot(pcmp_eq(pfloor(y), y), pcmp_eq(pfloor(half), half));
+    return pselect(odd, por(pabs(power), pand(x, pset1<Packet>(T(-0.)))), power);
+  } else {
+    return x;  // never called: without rounding packets, Eigen takes powers one by one
+  }
 }
 template <> template <>
 inline const PacketOf<float> scalar_pow_op<float, float>::packetOp(const PacketOf<float>& x,
