@@ -23,28 +23,6 @@ template <> template <> inline PacketOf<float> scalar_sqrt_op<float>::packetOp(c
 template <> template <> inline PacketOf<double> scalar_sqrt_op<double>::packetOp(const PacketOf<double>& x) const {
   return exact_sqrt<double>(x);
 }
-
-// Eigen's powers of -0 and -∞ lack the sign that they have for an odd exponent.
-template <class T> PacketOf<T> signed_pow(const PacketOf<T>& x, [[maybe_unused]] const PacketOf<T>& y) {
-  if constexpr (functor_traits<scalar_pow_op<T, T>>::PacketAccess) {
-    using Packet = PacketOf<T>;
-    const Packet power = generic_pow(x, y), half = pmul(y, pset1<Packet>(T(0.5)));
-    const Packet odd = pandnot(pcmp_eq(pfloor(y), y), pcmp_eq(pfloor(half), half));
-    return pselect(odd, por(pabs(power), pand(x, pset1<Packet>(T(-0.)))), power);
-  } else {
-    return x;  // never called: without rounding packets, Eigen takes powers one by one
-  }
-}
-template <> template <>
-inline const PacketOf<float> scalar_pow_op<float, float>::packetOp(const PacketOf<float>& x,
-                                                                   const PacketOf<float>& y) const {
-  return signed_pow<float>(x, y);
-}
-template <> template <>
-inline const PacketOf<double> scalar_pow_op<double, double>::packetOp(const PacketOf<double>& x,
-                                                                      const PacketOf<double>& y) const {
-  return signed_pow<double>(x, y);
-}
 }  // namespace internal
 
 // A NaN in either operand gives NaN.
