@@ -145,7 +145,7 @@ TEST_CASE("tensor: printing is NumPy's layout") {
 TEST_CASE("tensor: lists of numbers and of rows are told apart") {
   CHECK(tensor({{1}, {2}}).shape() == Shape{2, 1});
   CHECK(tensor({{1, 2.5}}).shape() == Shape{1, 2});
-  CHECK(tensor({1, 2.5, true}).to_vector<double>() == std::vector{1, 2.5, 1});
+  CHECK(tensor({1, 2.5, true}).to_vector<double>() == std::vector<double>{1, 2.5, 1});
 }
 
 TEST_CASE("tensor: errors") {
