@@ -25,11 +25,12 @@ template <class T> struct RowView {
   In<T> operator()(int64_t row) const { return In<T>(data + row * n, n); }
 };
 
-// log Σ exp(x), and the largest x; −∞ for a row of −∞.
+// The largest x, and log Σ exp(x − largest); 0 and −∞ for a row of −∞. Far from zero their sum, log Σ exp(x), has no
+// digits left for the second, whereas x − largest is exact: (x − largest) − log Σ exp(x − largest).
 template <class T> std::pair<T, T> log_sum_exp(const In<T>& x) {
   const T largest = x.template maxCoeff<Eigen::PropagateNaN>();
-  if (largest == -std::numeric_limits<T>::infinity()) return {largest, T(0)};
-  return {largest + std::log((x - largest).exp().sum()), largest};
+  if (largest == -std::numeric_limits<T>::infinity()) return {T(0), largest};
+  return {largest, std::log((x - largest).exp().sum())};
 }
 
 }  // namespace
@@ -43,7 +44,8 @@ void softmax(bool log, const Tensor& x, const Tensor& y) {
       const In<T> in = row_of(row);
       Out<T> to(out + row * row_of.n, row_of.n);
       if (log) {
-        to = in - log_sum_exp(in).first;
+        const auto [largest, log_sum] = log_sum_exp(in);
+        to = in - largest - log_sum;
       } else {
         to = (in - in.template maxCoeff<Eigen::PropagateNaN>()).exp();
         to *= T(1) / to.sum();
@@ -79,8 +81,9 @@ void cross_entropy(const Tensor& logits, const CrossEntropyTarget& target, const
         out[row] = 0;
         return;
       }
-      const T all = log_sum_exp(x).first;
-      out[row] = smoothing == 0 ? all - x(label) : all - (T(1) - smoothing) * x(label) - smoothing * x.mean();
+      const auto [largest, log_sum] = log_sum_exp(x);
+      out[row] = log_sum - (T(1) - smoothing) * (x(label) - largest);
+      if (smoothing != 0) out[row] -= smoothing * (x - largest).mean();
     });
   });
 }

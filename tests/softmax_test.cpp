@@ -1,0 +1,40 @@
+// The values of softmax and cross-entropy where they are delicate. Gradients are checked with all operations'.
+
+#include "ops/softmax.h"
+
+#include <doctest/doctest.h>
+
+#include "ops/arithmetic.h"
+#include "ops/loss.h"
+#include "ops/reduce.h"
+#include "ops/view.h"
+#include "tests/checks.h"
+
+using namespace gradus;
+using checks::distance;
+
+TEST_CASE("softmax: logits far from zero keep their digits") {
+  const Tensor near({0, 1, 2, 3, 3, 1, 0, 2}, {2, 4}), far = near + 1e6, target = tensor({0, 1}, int64);
+  const Tensor log_probability = log_softmax(near, 1);
+  CHECK(distance(log_probability, Tensor({-3.4401897, -2.4401897, -1.4401897, -0.4401897, -0.4401897, -2.4401897,
+                                          -3.4401897, -1.4401897},
+                                         {2, 4})) < 1e-6);
+  CHECK(distance(log_softmax(far, 1), log_probability) < 1e-6);
+  CHECK(distance(softmax(far, 1), softmax(near, 1)) < 1e-6);
+  for (const double smoothing : {0., 0.1}) {
+    const CrossEntropyOptions options{.label_smoothing = smoothing};
+    CHECK(distance(cross_entropy(far, target, options), cross_entropy(near, target, options)) < 1e-6);
+  }
+  const Tensor x = far.requires_grad(), y = clone(near).requires_grad();
+  sum(square(log_softmax(x, 1))).backward();
+  sum(square(log_softmax(y, 1))).backward();
+  CHECK(distance(x.grad(), y.grad()) < 1e-6);
+}
+
+TEST_CASE("softmax: infinite logits") {
+  const Tensor x({-INFINITY, 0, 0, -INFINITY, -INFINITY, -INFINITY, 0, INFINITY, 0}, {3, 3});
+  CHECK(distance(log_softmax(x, 1), Tensor({-INFINITY, -0.6931472, -0.6931472, NAN, NAN, NAN, NAN, NAN, NAN}, {3, 3})) <
+        1e-6);
+  const Tensor loss = cross_entropy(x, tensor({0, 1, 1}, int64), {.reduction = LossReduction::none});
+  CHECK(distance(loss, tensor({INFINITY, NAN, NAN})) == 0);
+}
