@@ -9,14 +9,25 @@ import zlib
 import torch
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-NAMES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.bool: "BOOL"}
+NAMES = {
+    torch.float32: "F32",
+    torch.float64: "F64",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.bool: "BOOL",
+}
 
 
-def write_safetensors(path, tensors):
+def bytes_of(tensor):
+    plain = tensor.detach().contiguous()
+    return (plain.view(torch.int16) if plain.dtype == torch.bfloat16 else plain).numpy().tobytes()
+
+
+def write_safetensors(path, tensors, metadata=None):
     """https://huggingface.co/docs/safetensors: the length of the header, the header (JSON), the values."""
-    header, data = {}, b""
+    header, data = {"__metadata__": metadata} if metadata else {}, b""
     for name, tensor in sorted(tensors.items()):
-        values = tensor.detach().contiguous().numpy().tobytes()
+        values = bytes_of(tensor)
         header[name] = {
             "dtype": NAMES[tensor.dtype],
             "shape": list(tensor.shape),
