@@ -1,6 +1,7 @@
 #pragma once
 // Where a tensor's memory lies.
 
+#include <cstddef>
 #include <cstdint>
 #include <ostream>
 #include <string>

@@ -10,17 +10,19 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/host_device.h"
+
 namespace gradus {
 
 /// The upper half of a float: 8 bits of exponent, 7 of mantissa. For storage; arithmetic is done in float.
 struct BFloat16 {
   uint16_t bits = 0;
   BFloat16() = default;
-  BFloat16(float value) {  // round to nearest, ties to even; NaN stays NaN
+  GRADUS_FN BFloat16(float value) {  // round to nearest, ties to even; NaN stays NaN
     const uint32_t word = std::bit_cast<uint32_t>(value);
     bits = value != value ? uint16_t((word >> 16) | 0x40) : uint16_t((word + 0x7fff + ((word >> 16) & 1)) >> 16);
   }
-  operator float() const { return std::bit_cast<float>(uint32_t(bits) << 16); }
+  GRADUS_FN operator float() const { return std::bit_cast<float>(uint32_t(bits) << 16); }
 };
 
 enum class Dtype : uint8_t { float32, float64, bfloat16, int64, boolean };
@@ -44,7 +46,7 @@ template <class F> decltype(auto) visit(Dtype dtype, F&& f) {
 }
 
 /// The dtype of a C++ type; every integer type but bool counts as int64.
-template <class T> constexpr Dtype dtype_of() {
+template <class T> GRADUS_FN constexpr Dtype dtype_of() {
   if constexpr (std::is_same_v<T, float>) return float32;
   else if constexpr (std::is_same_v<T, double>) return float64;
   else if constexpr (std::is_same_v<T, BFloat16>) return bfloat16;
@@ -57,7 +59,7 @@ template <class T> constexpr Dtype dtype_of() {
 
 /// A value of one element type as another; bfloat16 goes by way of float. A number that no int64 can hold, or a NaN,
 /// becomes the smallest int64.
-template <class To, class From> To convert(From value) {
+template <class To, class From> GRADUS_FN To convert(From value) {
   if constexpr (std::is_same_v<From, BFloat16>) return convert<To>(float(value));
   else if constexpr (std::is_same_v<To, BFloat16>) return BFloat16(float(value));
   else if constexpr (std::is_same_v<To, bool>) return value != From(0);
@@ -71,7 +73,7 @@ constexpr size_t item_size(Dtype dtype) {
   return bytes[size_t(dtype)];
 }
 
-constexpr bool is_floating_point(Dtype dtype) { return dtype <= Dtype::bfloat16; }
+GRADUS_FN constexpr bool is_floating_point(Dtype dtype) { return dtype <= Dtype::bfloat16; }
 
 constexpr std::string_view to_string(Dtype dtype) {
   constexpr std::string_view names[] = {"float32", "float64", "bfloat16", "int64", "bool"};

@@ -87,7 +87,7 @@ class Printer {
   }
 
   std::ostream& out_;
-  const Tensor& tensor_;
+  const Tensor tensor_;
   bool shortened_, all_integers_ = true, scientific_ = false;
   size_t width_ = 0;
 };
@@ -96,7 +96,7 @@ class Printer {
 
 std::ostream& operator<<(std::ostream& out, const Tensor& tensor) {
   if (!tensor.defined()) return out << "undefined";
-  Printer(out, tensor).print(0, 0);
+  Printer(out, tensor.copied_to(Device::cpu())).print(0, 0);
   const bool shape_shows = tensor.numel() > 0 && tensor.numel() <= print_options().threshold;
   if (!shape_shows) out << ", shape " << to_string(tensor.shape());
   if (tensor.dtype() == float64 || tensor.dtype() == bfloat16) out << ", " << tensor.dtype();

@@ -6,11 +6,7 @@
 #include <cstdint>
 #include <mutex>
 
-#if defined(__CUDACC__)
-#define GRADUS_FN __host__ __device__
-#else
-#define GRADUS_FN
-#endif
+#include "core/host_device.h"
 
 namespace gradus {
 

@@ -47,6 +47,15 @@ Shape broadcast_shapes(const Shape& a, const Shape& b) {
   return result;
 }
 
+Shape coordinates(Shape shape, int64_t position) {
+  for (int i = shape.dim() - 1; i >= 0; --i) {
+    const int64_t size = shape[i];
+    shape[i] = position % size;
+    position /= size;
+  }
+  return shape;
+}
+
 int normalize_dim(int64_t dim, int dims) {
   if (dim < -dims || dim >= dims)
     fail("there is no dimension " + std::to_string(dim) + " in a tensor of " + std::to_string(dims) +

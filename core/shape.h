@@ -85,6 +85,9 @@ bool is_contiguous(const Shape& shape, const Strides& strides);
 /// The shape both broadcast to by NumPy's rule; fails with both shapes and the dimension that does not fit.
 Shape broadcast_shapes(const Shape& a, const Shape& b);
 
+/// The index of the element at a position counted row by row.
+Shape coordinates(Shape shape, int64_t position);
+
 /// Turns a dimension counted from either end (-1 is the last) into 0 … dim-1; fails if there is no such dimension.
 int normalize_dim(int64_t dim, int dims);
 

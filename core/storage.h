@@ -15,8 +15,8 @@ namespace gradus {
 /// A block of memory on one device. On the CPU the block lies behind this header, in one allocation.
 class alignas(64) Storage : public RefCounted {
  public:
-  /// Uninitialised memory from the caching allocator, aligned to 64 bytes.
-  static Ref<Storage> allocate(size_t bytes);
+  /// Uninitialised memory, aligned to 64 bytes: from the caching allocator, or from that of the device.
+  static Ref<Storage> allocate(size_t bytes, Device device = Device::cpu());
   /// Memory owned by somebody else; `release` runs when the last tensor on it is gone.
   static Ref<Storage> foreign(void* data, size_t bytes, Device device, std::function<void()> release);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/cuda.h"
 #include "core/node.h"
 
 namespace gradus {
@@ -24,7 +25,6 @@ Tensor::Tensor(const std::vector<double>& values, const Shape& shape, Dtype dtyp
 }
 
 Tensor Tensor::empty(const Shape& shape, Dtype dtype, Device device) {
-  if (!device.is_cpu()) fail("this build of the library has no " + to_string(device) + " device");
   Ref<TensorBody> body(new TensorBody);
   body->shape = body->strides = shape;
   body->dtype = dtype;
@@ -41,7 +41,7 @@ Tensor Tensor::empty(const Shape& shape, Dtype dtype, Device device) {
       fail("out of memory: cannot allocate a tensor of shape " + to_string(shape));
     bytes = 0;
   }
-  body->storage = Storage::allocate(size_t(bytes));
+  body->storage = Storage::allocate(size_t(bytes), device);
   return Tensor(std::move(body));
 }
 
@@ -80,6 +80,8 @@ void Tensor::undefined() {
 const void* Tensor::checked_data(Dtype wanted) const {
   if (wanted != dtype())
     fail("data: the tensor holds " + std::string(to_string(dtype())) + ", not " + std::string(to_string(wanted)));
+  if (!device().is_cpu())
+    fail("data: the tensor lies on " + to_string(device()) + "; copy it first: to(x, Device::cpu())");
   return static_cast<const std::byte*>(storage()->data()) + offset() * int64_t(item_size(dtype()));
 }
 
@@ -100,10 +102,17 @@ template <class T> T Tensor::at(int64_t index) const {
     position += index % shape()[i] * strides()[i];
     index /= shape()[i];
   }
-  return visit(dtype(), [&]<class S>() { return convert<T>(static_cast<const S*>(storage()->data())[position]); });
+  return visit(dtype(), [&]<class S>() {
+    const S* element = static_cast<const S*>(storage()->data()) + position;
+    S value;
+    if (device().is_cpu()) value = *element;
+    else cuda::runtime().copy(&value, Device::cpu(), element, device(), sizeof(S));
+    return convert<T>(value);
+  });
 }
 
 template <class T> std::vector<T> Tensor::to_vector() const {
+  if (!device().is_cpu()) return copied_to(Device::cpu()).to_vector<T>();
   const size_t count = size_t(numel());
   std::vector<T> values(count);
   if (is_contiguous() && dtype_of<T>() == dtype() && sizeof(T) == item_size(dtype()))
@@ -163,6 +172,18 @@ void Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) const {
 }
 
 Tensor Tensor::detach() const { return alias(shape(), strides(), offset()); }
+
+Tensor Tensor::copied_to(Device device) const {
+  if (device == this->device()) return *this;
+  int64_t first = offset(), last = offset();  // elements: what lies between them is copied
+  for (int i = 0; i < dim(); ++i) (strides()[i] < 0 ? first : last) += (shape()[i] - 1) * strides()[i];
+  const int64_t count = numel() == 0 ? 0 : last - first + 1, item = int64_t(item_size(dtype()));
+  const Tensor memory = empty({count}, dtype(), device);
+  if (count > 0)
+    cuda::runtime().copy(memory.storage()->data(), device, static_cast<std::byte*>(storage()->data()) + first * item,
+                         this->device(), size_t(count * item));
+  return memory.alias(shape(), strides(), offset() - first);
+}
 
 Tensor Tensor::named(std::string name) const {
   leaf_node().extra().name = std::move(name);

@@ -95,6 +95,9 @@ class Tensor {
   void backward(const Tensor& grad_output, BackwardOptions options = {}, Location where = Location::here()) const;
   /// A view on the same memory that no gradient flows through.
   Tensor detach() const;
+  /// The values in the memory of a device, in the same layout, without a step recorded; the tensor itself if they lie
+  /// there.
+  Tensor copied_to(Device device) const;
 
   /// Gives the tensor a name for formulas, derivations and errors. Returns the same tensor.
   Tensor named(std::string name) const;

@@ -17,7 +17,8 @@ namespace {
 
 // A mask as what is to be added to the scores, added to another one (or none).
 Tensor added(const Tensor& sum, const Tensor& mask, Dtype dtype) {
-  const Tensor scores = mask.dtype() == boolean ? masked_fill(zeros(mask.shape(), dtype), mask, -INFINITY) : mask;
+  const Tensor scores =
+      mask.dtype() == boolean ? masked_fill(zeros(mask.shape(), dtype, mask.device()), mask, -INFINITY) : mask;
   return sum.defined() ? sum + scores : scores;
 }
 
@@ -124,7 +125,8 @@ Tensor MultiheadAttention::attend(const Tensor& query, const Tensor& key, const 
   if (mask.key_padding_mask.defined())
     scores = added(scores, reshape(mask.key_padding_mask, {batch, 1, 1, k.size(2)}), dtype);
   if (mask.is_causal && past > 0)  // the queries stand at the end of the keys
-    scores = added(scores, unsqueeze(arange(past, past + length), 1) < arange(k.size(2)), dtype);
+    scores = added(
+        scores, unsqueeze(arange(past, past + length, 1, int64, k.device()), 1) < arange(k.size(2), k.device()), dtype);
   const double dropout_p = training && value.defined() ? dropout : 0;
   return scaled_dot_product_attention(
       q, k, v, {.attn_mask = scores, .dropout_p = dropout_p, .is_causal = mask.is_causal && past == 0});

@@ -158,7 +158,8 @@ template <class O> void Optimizer<O>::step(Location where) {
       std::array<Tensor, wanted.size()> used;
       for (size_t i = 0; i < wanted.size(); ++i) {
         if (!wanted[i].used) continue;
-        if (!state[i].defined()) state[i] = full(tensor.shape(), wanted[i].initial, state_dtype(tensor));
+        if (!state[i].defined())
+          state[i] = full(tensor.shape(), wanted[i].initial, state_dtype(tensor), tensor.device());
         else if (state[i].dtype() != state_dtype(tensor)) state[i] = to(state[i], state_dtype(tensor));
         used[i] = state[i];
       }

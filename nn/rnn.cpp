@@ -39,7 +39,7 @@ Tensor step(const char* name, Recurrence recurrence, const RecurrentWeights& wei
   std::vector<Tensor> states;
   const auto add = [&](const char* what, const Tensor& part) {
     require_state(what, part, shape);
-    states.push_back(part.defined() ? part : zeros(shape, gates.dtype()));
+    states.push_back(part.defined() ? part : zeros(shape, gates.dtype(), gates.device()));
   };
   add("h", state.h);
   if (recurrence == Recurrence::lstm) add("c", state.c);
@@ -109,7 +109,7 @@ LSTMOutput Recurrent::run(const char* name, const Arg& x, const RecurrentInputs&
   require_state("c_0", inputs.c_0, shape);
   if (inputs.c_0.defined() && !has_cell) fail("there is a c_0, but only an LSTM has cell states");
 
-  const Tensor zero = zeros({batch, hidden_size}, input.dtype());
+  const Tensor zero = zeros({batch, hidden_size}, input.dtype(), input.device());
   std::vector<Tensor> outputs, h_n, c_n;
   for (size_t i = 0; i < weights.size(); ++i) {
     const auto& [weight_ih, weight_hh, bias_ih, bias_hh] = weights[i];
@@ -128,7 +128,7 @@ LSTMOutput Recurrent::run(const char* name, const Arg& x, const RecurrentInputs&
     if (i + 1 < weights.size()) input = dropout(input, options.dropout, training);
   }
   if (inputs.lengths.defined())
-    input = masked_fill(input, unsqueeze(unsqueeze(arange(steps), 1) >= inputs.lengths, 2), 0);
+    input = masked_fill(input, unsqueeze(unsqueeze(arange(steps, input.device()), 1) >= inputs.lengths, 2), 0);
   return {options.batch_first ? transpose(input, 0, 1) : input, stack(h_n), has_cell ? stack(c_n) : Tensor()};
 }
 

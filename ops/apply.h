@@ -90,6 +90,21 @@ template <class Op, size_t N, size_t K> consteval bool unused() {
   (std::make_index_sequence<N>());
 }
 
+template <class T> GRADUS_FN auto as_tuple(T&& value) {
+  if constexpr (requires { std::tuple_size<std::remove_cvref_t<T>>::value; }) return std::forward<T>(value);
+  else return std::tuple(std::forward<T>(value));
+}
+
+// op.backward called with what its signature asks for.
+template <class Op, size_t N, class T, class... X>
+GRADUS_FN auto call_formula(const Op& op, const T& dy, const T& y, const X&... x) {
+  constexpr Keeps k = keeps<Op, N>;
+  if constexpr (k == Keeps::nothing) return as_tuple(op.backward(dy));
+  else if constexpr (k == Keeps::inputs) return as_tuple(op.backward(dy, x...));
+  else if constexpr (k == Keeps::output) return as_tuple(op.backward(dy, formula::Output<T>(y)));
+  else return as_tuple(op.backward(dy, x..., formula::Output<T>(y)));
+}
+
 /// An input kept for the backward, and the version of its contents at that time.
 class SavedInput {
  public:

@@ -2,10 +2,9 @@
 
 #include "core/node.h"
 #include "core/tape.h"
-#include "ops/apply.h"
 #include "ops/arithmetic.h"
-#include "ops/cpu/gather.h"
-#include "ops/cpu/map_kernel.h"
+#include "ops/custom.h"
+#include "ops/kernels.h"
 
 namespace gradus {
 namespace {
@@ -25,7 +24,7 @@ void assign(const Tensor& target, const Arg& source) {
   require_writable(target);
   if (source->shape() != target.shape())
     fail("the target is " + to_string(target.shape()) + " and the source " + to_string(source->shape()));
-  cpu::copy(*source, target);
+  kernels(target).copy(source->device() == target.device() ? *source : source->copied_to(target.device()), target);
   target.storage()->bump_version();
 }
 
@@ -33,10 +32,7 @@ void fill(const Tensor& target, double value, Location where) {
   const Scope scope("fill", where);
   require_writable(target);
   detail::check_holds(target, value);
-  const Tensor number(value, target.dtype() == int64 ? int64 : float64);
-  Strides repeated;
-  for (int i = 0; i < target.dim(); ++i) repeated.push_back(0);
-  cpu::copy(number.alias(target.shape(), repeated, 0), target);
+  kernels(target).fill(target, value);
   target.storage()->bump_version();
 }
 
@@ -47,9 +43,9 @@ void accumulate(Tensor& sum, Tensor term) {
   if (!sum.defined()) {
     sum = std::move(term);
   } else if (!grad_enabled() && ours_alone(sum)) {
-    cpu::map_forward(formula::Add{}, std::array<const Tensor*, 2>{&sum, &term}, sum);
+    detail::map_forward<2>(formula::Add{}, {&sum, &term}, sum);
   } else if (!grad_enabled() && ours_alone(term)) {
-    cpu::map_forward(formula::Add{}, std::array<const Tensor*, 2>{&sum, &term}, term);
+    detail::map_forward<2>(formula::Add{}, {&sum, &term}, term);
     sum = std::move(term);
   } else {
     sum = sum + term;

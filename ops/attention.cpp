@@ -6,11 +6,11 @@
 #include "ops/apply.h"
 #include "ops/arithmetic.h"
 #include "ops/comparison.h"
-#include "ops/cpu/attention.h"
 #include "ops/create.h"
 #include "ops/exponential.h"
 #include "ops/index.h"
 #include "ops/join.h"
+#include "ops/kernels.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
 #include "ops/softmax.h"
@@ -41,13 +41,13 @@ Tensor empty_in_order_of(const Tensor& like, const Shape& shape) {
 struct Attention {
   static constexpr Info info{"scaled_dot_product_attention", "softmax($0 · $1ᵀ · scale) · $2"};
   static constexpr bool backward_is_kernel = true;
-  cpu::AttentionSettings settings = {};
+  kernel::AttentionSettings settings = {};
 
   Tensor forward(const Tensor& q, const Tensor& k, const Tensor& v) const {
     Shape shape = q.shape();
     shape[shape.dim() - 1] = v.shape().back();
     const Tensor y = empty_in_order_of(q, shape);
-    cpu::attention(settings, q, k, v, y);
+    kernels(q).attention(settings, q, k, v, y);
     return y;
   }
   auto backward(const Tensor& dy, const Tensor& q, const Tensor& k, const Tensor& v, const SavedOutput& saved) const {
@@ -55,14 +55,15 @@ struct Attention {
     const Tensor y = saved.alias(saved.shape(), strides_in_order_of(q, saved.shape()), 0);
     const Tensor dq = empty_in_order_of(q, q.shape()), dk = empty_in_order_of(k, k.shape()),
                  dv = empty_in_order_of(v, v.shape());
-    cpu::attention_backward(settings, dy, q, k, v, y, dq, dk, dv);
+    kernels(q).attention_backward(settings, dy, q, k, v, y, dq, dk, dv);
     return std::tuple(dq, dk, dv);
   }
   Tensor plain(const Tensor& q, const Tensor& k, const Tensor& v) const {
     Tensor scores = matmul(q, transpose(k, -2, -1)) * settings.scale, blind;
     if (settings.mask.defined()) scores = scores + to(settings.mask, q.dtype());
     if (settings.is_causal)
-      scores = masked_fill(scores, unsqueeze(arange(q.size(-2)), 1) < arange(k.size(-2)), -infinity);
+      scores =
+          masked_fill(scores, unsqueeze(arange(q.size(-2), q.device()), 1) < arange(k.size(-2), q.device()), -infinity);
     if (settings.mask.defined()) {
       blind = all(scores == -infinity, -1, true);
       scores = masked_fill(scores, blind, 0);
@@ -82,7 +83,7 @@ struct Rotary {
   bool inverse;
   Tensor forward(const Tensor& x) const {
     const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-    cpu::rotary(x, table, inverse, y);
+    kernels(x).rotary(x, table, inverse, y);
     return y;
   }
   Tensor backward(const Tensor& dy) const { return apply(Rotary{table, !inverse}, dy); }
@@ -103,8 +104,9 @@ Tensor additive(const Tensor& mask, const Shape& scores, Dtype dtype) {
   if (!fits || mask.dtype() == int64)
     fail("attn_mask is " + to_string(mask.shape()) + " (" + std::string(to_string(mask.dtype())) +
          "); it must be bool or floating-point and broadcast to the scores, " + to_string(scores));
-  const Tensor added =
-      mask.dtype() == boolean ? masked_fill(zeros(mask.shape(), dtype), logical_not(mask), -infinity) : to(mask, dtype);
+  const Tensor added = mask.dtype() == boolean
+                           ? masked_fill(zeros(mask.shape(), dtype, mask.device()), logical_not(mask), -infinity)
+                           : to(mask, dtype);
   Shape rows = mask.dim() ? mask.shape() : Shape{1};
   rows[rows.dim() - 1] = scores.back();
   return expand(contiguous(expand(added, rows)), scores);  // the kernel reads rows without gaps
@@ -135,7 +137,7 @@ Tensor scaled_dot_product_attention(const Arg& query, const Tensor& key, const T
   rows.erase(rows.dim() - 1);
   const Dtype computes_in = q.dtype() == bfloat16 ? float32 : q.dtype();
   Attention attention;
-  cpu::AttentionSettings& settings = attention.settings;
+  kernel::AttentionSettings& settings = attention.settings;
   settings.scale = options.scale.value_or(1 / std::sqrt(double(std::max<int64_t>(1, q.size(-1)))));
   settings.is_causal = options.is_causal;
   settings.dropout_p = options.dropout_p;
@@ -161,7 +163,8 @@ Tensor rotary(const Arg& x, int64_t offset, double base) {
   if (!is_floating_point(x->dtype()) || x->dim() < 2 || x->size(-1) % 2 != 0)
     fail("x is " + to_string(x->shape()) + " (" + std::string(to_string(x->dtype())) +
          "); it must be floating-point and [..., T, E] with an even E");
-  return apply(Rotary{sinusoidal_positions(x->size(-2), x->size(-1), offset, base), false}, x);
+  const Tensor table = sinusoidal_positions(x->size(-2), x->size(-1), offset, base);
+  return apply(Rotary{table.copied_to(x->device()), false}, x);
 }
 
 }  // namespace gradus

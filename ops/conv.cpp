@@ -2,7 +2,7 @@
 
 #include "ops/apply.h"
 #include "ops/arithmetic.h"
-#include "ops/cpu/conv.h"
+#include "ops/kernels.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
 
@@ -11,13 +11,13 @@ namespace {
 
 // Convolution is a closed set: it is linear in the input and in the weight, so each of the three steps has the other
 // two for gradients, to any order.
-using cpu::ConvGeometry;
+using kernel::ConvGeometry;
 
 struct Conv : ConvGeometry {
   static constexpr Info info{"conv2d", "conv2d($0, $1)"};
   Tensor forward(const Tensor& input, const Tensor& kernel) const {
     const Tensor result = Tensor::empty(y, input.dtype(), input.device());
-    cpu::conv(*this, input, kernel, {}, result);
+    kernels(input).conv(*this, input, kernel, {}, result);
     return result;
   }
   auto backward(const Tensor& dy, const Tensor& input, const Tensor& kernel) const;
@@ -27,7 +27,7 @@ struct ConvWithBias : ConvGeometry {
   static constexpr Info info{"conv2d", "conv2d($0, $1) + $2"};
   Tensor forward(const Tensor& input, const Tensor& kernel, const Tensor& bias) const {
     const Tensor result = Tensor::empty(y, input.dtype(), input.device());
-    cpu::conv(*this, input, kernel, bias, result);
+    kernels(input).conv(*this, input, kernel, bias, result);
     return result;
   }
   auto backward(const Tensor& dy, const Tensor& input, const Tensor& kernel, Unused) const;
@@ -37,7 +37,7 @@ struct ConvInputGradient : ConvGeometry {
   static constexpr Info info{"conv_transpose2d", "conv_transpose2d($0, $1)"};
   Tensor forward(const Tensor& dy, const Tensor& kernel) const {
     const Tensor dx = Tensor::empty(x, dy.dtype(), dy.device());
-    cpu::conv_input_gradient(*this, dy, kernel, dx);
+    kernels(dy).conv_input_gradient(*this, dy, kernel, dx);
     return dx;
   }
   auto backward(const Tensor& g, const Tensor& dy, const Tensor& kernel) const;
@@ -47,7 +47,7 @@ struct ConvWeightGradient : ConvGeometry {
   static constexpr Info info{"conv2d_weight", "conv2d_weight($0, $1)"};
   Tensor forward(const Tensor& dy, const Tensor& input) const {
     const Tensor dweight = Tensor::empty(weight, dy.dtype(), dy.device());
-    cpu::conv_weight_gradient(*this, dy, input, dweight);
+    kernels(dy).conv_weight_gradient(*this, dy, input, dweight);
     return dweight;
   }
   auto backward(const Tensor& g, const Tensor& dy, const Tensor& input) const {

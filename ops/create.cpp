@@ -56,28 +56,30 @@ template <class F> Tensor random(const Shape& shape, Dtype dtype, Generator& gen
 
 }  // namespace
 
-Tensor full(const Shape& shape, double value, Dtype dtype) {
-  const Tensor y = Tensor::empty(shape, dtype);
+Tensor full(const Shape& shape, double value, Dtype dtype, Device device) {
+  const Tensor y = Tensor::empty(shape, dtype, device);
   fill(y, value);
   return y;
 }
-Tensor zeros(const Shape& shape, Dtype dtype) { return full(shape, 0, dtype); }
-Tensor ones(const Shape& shape, Dtype dtype) { return full(shape, 1, dtype); }
-Tensor full_like(const Tensor& other, double value) { return full(other.shape(), value, other.dtype()); }
+Tensor zeros(const Shape& shape, Dtype dtype, Device device) { return full(shape, 0, dtype, device); }
+Tensor ones(const Shape& shape, Dtype dtype, Device device) { return full(shape, 1, dtype, device); }
+Tensor full_like(const Tensor& other, double value) {
+  return full(other.shape(), value, other.dtype(), other.device());
+}
 Tensor zeros_like(const Tensor& other) { return full_like(other, 0); }
 Tensor ones_like(const Tensor& other) { return full_like(other, 1); }
 
-Tensor arange(double start, double end, double step, Dtype dtype) {
+Tensor arange(double start, double end, double step, Dtype dtype, Device device) {
   if (step == 0 || !std::isfinite((end - start) / step)) fail("arange: the step must lead from start to end");
   const int64_t count = std::max<int64_t>(0, int64_t(std::ceil((end - start) / step)));
   const Tensor y = Tensor::empty({count}, dtype);
   visit(dtype, [&]<class T>() {
     for (int64_t i = 0; i < count; ++i) cpu::pointer<T>(y)[i] = convert<T>(start + double(i) * step);
   });
-  return y;
+  return y.copied_to(device);
 }
 
-Tensor arange(int64_t end) { return arange(0, double(end)); }
+Tensor arange(int64_t end, Device device) { return arange(0, double(end), 1, int64, device); }
 
 Tensor linspace(double start, double end, int64_t count, Dtype dtype) {
   if (count < 1) fail("linspace: at least one number is needed, not " + std::to_string(count));

@@ -6,16 +6,16 @@
 
 namespace gradus {
 
-Tensor full(const Shape& shape, double value, Dtype dtype = float32);
-Tensor zeros(const Shape& shape, Dtype dtype = float32);
-Tensor ones(const Shape& shape, Dtype dtype = float32);
-/// With the shape and dtype of another tensor.
+Tensor full(const Shape& shape, double value, Dtype dtype = float32, Device device = Device::cpu());
+Tensor zeros(const Shape& shape, Dtype dtype = float32, Device device = Device::cpu());
+Tensor ones(const Shape& shape, Dtype dtype = float32, Device device = Device::cpu());
+/// With the shape, dtype and device of another tensor.
 Tensor full_like(const Tensor& other, double value);
 Tensor zeros_like(const Tensor& other);
 Tensor ones_like(const Tensor& other);
 /// start, start + step, … before `end`.
-Tensor arange(double start, double end, double step = 1, Dtype dtype = int64);
-Tensor arange(int64_t end);
+Tensor arange(double start, double end, double step = 1, Dtype dtype = int64, Device device = Device::cpu());
+Tensor arange(int64_t end, Device device = Device::cpu());
 /// `count` numbers at equal distances, both ends included.
 Tensor linspace(double start, double end, int64_t count, Dtype dtype = float32);
 /// The identity matrix [n, n].

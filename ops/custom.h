@@ -16,6 +16,8 @@
 
 #include "ops/apply.h"
 #include "ops/cpu/map_kernel.h"
+#include "ops/formulas.h"
+#include "ops/kernels.h"
 #include "ops/map.h"
 #include "ops/operations.h"
 #include "ops/symbol.h"
@@ -27,7 +29,18 @@ namespace detail {
 /// takes no part in choosing the dtype.
 void prepare_operands(std::span<const Arg* const> args, std::span<Tensor> x, bool integers, bool condition);
 
-inline bool ready(const Tensor& x) { return is_floating_point(x.dtype()); }
+/// The number of a formula for FormulaKernels.
+template <class Op> int number_of(Device device) {
+  constexpr int number = place_in<Op>(formula::All{});
+  if (number < 0)
+    fail("the formula is not one of the library's own; there is no kernel of it for " + to_string(device));
+  return number;
+}
+
+template <size_t N, class Op> void map_forward(const Op& op, const std::array<const Tensor*, N>& x, const Tensor& y) {
+  if (y.device().is_cpu()) cpu::map_forward(op, x, y);
+  else formula_kernels(y).forward(number_of<Op>(y.device()), &op, x, y);
+}
 
 template <class Op, class... A> Tensor map_args(const Op& op, const A&... args) {
   constexpr size_t N = sizeof...(A);
@@ -47,30 +60,15 @@ template <class Op, class... A> Tensor map_args(const Op& op, const A&... args) 
     }
   }
   if (!as_they_are) {
-    prepare_operands(each, prepared, cpu::for_integers<Op>, condition);
+    prepare_operands(each, prepared, for_integers<Op>, condition);
     for (size_t i = 0; i < N; ++i) x[i] = &prepared[i];
   }
   const Tensor& last = *x[N - 1];
-  const Tensor y = Tensor::empty(last.shape(), cpu::is_predicate<Op> ? boolean : last.dtype(), last.device());
-  cpu::map_forward(op, x, y);
+  const Tensor y = Tensor::empty(last.shape(), is_predicate<Op> ? boolean : last.dtype(), last.device());
+  map_forward<N>(op, x, y);
   if (DetectAnomaly::enabled()) check_finite(y, "the result");
   std::apply([&](const auto*... tensors) { record(op, y, *tensors...); }, x);
   return y;
-}
-
-template <class T> auto as_tuple(T&& value) {
-  if constexpr (requires { std::tuple_size<std::remove_cvref_t<T>>::value; }) return std::forward<T>(value);
-  else return std::tuple(std::forward<T>(value));
-}
-
-// op.backward called with what its signature asks for.
-template <class Op, size_t N, class T, class... X>
-auto call_formula(const Op& op, const T& dy, const T& y, const X&... x) {
-  constexpr Keeps k = keeps<Op, N>;
-  if constexpr (k == Keeps::nothing) return as_tuple(op.backward(dy));
-  else if constexpr (k == Keeps::inputs) return as_tuple(op.backward(dy, x...));
-  else if constexpr (k == Keeps::output) return as_tuple(op.backward(dy, formula::Output<T>(y)));
-  else return as_tuple(op.backward(dy, x..., formula::Output<T>(y)));
 }
 
 template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, const std::array<Tensor, N>& x,
@@ -94,6 +92,10 @@ template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, 
           else gradients[i] = Tensor::empty(dy.shape(), dy.dtype(), dy.device()), compute = true;
         }
         if (!compute) return;
+        if (!dy.device().is_cpu()) {
+          const std::array computed{wanted[I] && !same[I] ? gradients[I] : Tensor()...};
+          return formula_kernels(dy).backward(number_of<Op>(dy.device()), &op, dy, x, y, computed);
+        }
         if (size == 1) {
           const auto one = [&](const Tensor& t, bool use) { return use ? cpu::load_one<T>(t) : T(0); };
           const auto result = call_formula<Op, N>(op, one(dy, true), one(y, use_y), one(x[I], use_x)...);
@@ -134,13 +136,6 @@ template <class Op> Tensor map(const Op& op, const Arg& a, const Arg& b, const A
   return detail::map_args(op, a, b, c);
 }
 
-/// The number of operands of a formula.
-template <class Op> constexpr size_t arity = [] {
-  if (requires(const Op op, float x) { op.forward(x); }) return 1;
-  return requires(const Op op, float x) { op.forward(x, x); }
-  ? 2 : 3;
-}();
-
 /// How a formula's operands are called when it is printed on its own.
 template <class Op> constexpr std::array<const char*, 3> operand_names = arity<Op> == 1   ? std::array{"x", "", ""}
                                                                          : arity<Op> == 2 ? std::array{"a", "b", ""}
@@ -155,8 +150,8 @@ template <class... Op> std::vector<Operation> describe(List<Op...>) {
     about.arity = n;
     about.keeps = detail::keeps<O, n>;
     if constexpr (requires { O::low; }) about.low = O::low, about.high = O::high;
-    about.integers = cpu::for_integers<O>;
-    about.predicate = cpu::is_predicate<O>;
+    about.integers = for_integers<O>;
+    about.predicate = is_predicate<O>;
     about.condition = requires { O::condition_first; };
     [&]<size_t... I>(std::index_sequence<I...>) {
       about.formula = op.forward(Symbol(operand_names<O>[I])...).text();

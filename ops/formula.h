@@ -25,6 +25,17 @@ class Symbol;
 /// A list of operations: what tests, documentation and kernels walk.
 template <class... Op> struct List {};
 
+/// Formulas that also make sense on int64 say `static constexpr bool integers = true`.
+template <class Op> constexpr bool for_integers = requires { Op::integers; };
+/// Formulas whose result is a truth value say `static constexpr bool predicate = true`.
+template <class Op> constexpr bool is_predicate = requires { Op::predicate; };
+/// The number of operands of a formula.
+template <class Op> constexpr size_t arity = [] {
+  if (requires(const Op op, float x) { op.forward(x); }) return 1;
+  return requires(const Op op, float x) { op.forward(x, x); }
+  ? 2 : 3;
+}();
+
 namespace formula {
 
 using std::abs, std::exp, std::expm1, std::log, std::log1p, std::sqrt, std::pow, std::erf;

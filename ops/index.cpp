@@ -5,9 +5,8 @@
 #include "ops/apply.h"
 #include "ops/arithmetic.h"
 #include "ops/comparison.h"
-#include "ops/cpu/gather.h"
-#include "ops/cpu/index.h"
 #include "ops/create.h"
+#include "ops/kernels.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
 
@@ -15,12 +14,12 @@ namespace gradus {
 namespace {
 
 // Sums of bfloat16 numbers are gathered in float32.
-template <class Kernel>
-Tensor sums(const Tensor& x, int dim, const Tensor& index, const Shape& shape, Kernel&& kernel) {
+template <class AddKernel>
+Tensor sums(const Tensor& x, int dim, const Tensor& index, const Shape& shape, AddKernel&& add) {
   const Dtype dtype = x.dtype() == bfloat16 ? float32 : x.dtype();
-  const Tensor y = zeros(shape, dtype);
-  kernel(cpu::plain(x, dtype), dim, index, y);
-  return cpu::plain(y, x.dtype());
+  const Tensor y = zeros(shape, dtype, x.device());
+  add(compact(x, dtype), dim, index, y);
+  return compact(y, x.dtype());
 }
 
 /// x: [..., size, ...], index: [n...] → [..., n..., ...].
@@ -34,7 +33,7 @@ struct IndexSelect {
     shape.erase(dim);
     for (int i = 0; i < index.dim(); ++i) shape.insert(dim + i, index.shape()[i]);
     const Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-    cpu::select_slices(cpu::plain(x, x.dtype()), dim, index, y);
+    kernels(y).select_slices(compact(x), dim, index, y);
     return y;
   }
   Tensor backward(const Tensor& dy, Unused, const Tensor& index) const;
@@ -51,7 +50,9 @@ struct IndexSum {
   int dim;
   Shape shape;
 
-  Tensor forward(const Tensor& x, const Tensor& index) const { return sums(x, dim, index, shape, cpu::add_slices); }
+  Tensor forward(const Tensor& x, const Tensor& index) const {
+    return sums(x, dim, index, shape, kernels(x).add_slices);
+  }
   Tensor backward(const Tensor& dy, Unused, const Tensor& index) const {
     return apply(IndexSelect{dim, shape}, dy, index);
   }
@@ -76,7 +77,7 @@ struct Gather {
 
   Tensor forward(const Tensor& x, const Tensor& index) const {
     const Tensor y = Tensor::empty(index.shape(), x.dtype(), x.device());
-    cpu::select_elements(x, dim, index, y);
+    kernels(y).select_elements(x, dim, index, y);
     return y;
   }
   Tensor backward(const Tensor& dy, Unused, const Tensor& index) const;
@@ -91,7 +92,9 @@ struct ScatterSum {
   int dim;
   Shape shape;
 
-  Tensor forward(const Tensor& x, const Tensor& index) const { return sums(x, dim, index, shape, cpu::add_elements); }
+  Tensor forward(const Tensor& x, const Tensor& index) const {
+    return sums(x, dim, index, shape, kernels(x).add_elements);
+  }
   Tensor backward(const Tensor& dy, Unused, const Tensor& index) const { return apply(Gather{dim, shape}, dy, index); }
   std::string formula(std::span<const std::string> names) const {
     return "scatter_add(0, " + std::to_string(dim) + ", " + names[1] + ", " + names[0] + ")";
@@ -106,11 +109,11 @@ Tensor Gather::backward(const Tensor& dy, Unused, const Tensor& index) const {
 Tensor checked(const Tensor& index, int64_t size, const std::string& size_name) {
   if (index.dtype() != int64) fail("the index must be int64, not " + std::string(to_string(index.dtype())));
   const Tensor values = contiguous(index);
-  const int64_t position = cpu::first_outside(values, size);
+  const int64_t position = kernels(values).first_outside(values, size);
   if (position < 0) return values;
-  const int64_t value = cpu::pointer<int64_t>(values)[position];
-  fail("index" + (index.dim() ? to_string(cpu::coordinates(index.shape(), position)) : "") + " is " +
-       std::to_string(value) + "; it must be at least 0 and less than " + std::to_string(size) + ", " + size_name);
+  const int64_t value = values.at<int64_t>(position);
+  fail("index" + (index.dim() ? to_string(coordinates(index.shape(), position)) : "") + " is " + std::to_string(value) +
+       "; it must be at least 0 and less than " + std::to_string(size) + ", " + size_name);
 }
 
 Tensor checked(const Tensor& index, const Tensor& x, int dim) {
@@ -142,7 +145,7 @@ void require_sum(const Tensor& x, const Tensor& source) {
 Tensor distance(const Tensor& x, int64_t diagonal) {
   if (x.dim() < 2) fail("x is " + to_string(x.shape()) + "; only a matrix, or a batch of them, has triangles");
   const int64_t rows = x.size(-2), columns = x.size(-1);
-  return arange(columns) - unsqueeze(arange(rows), 1) - std::clamp(diagonal, -rows, columns);
+  return arange(columns, x.device()) - unsqueeze(arange(rows, x.device()), 1) - std::clamp(diagonal, -rows, columns);
 }
 
 }  // namespace
@@ -202,7 +205,7 @@ Tensor one_hot(const Arg& index, int64_t classes) {
     fail("the index is empty, so the number of classes does not follow from it");
   if (classes == -1) classes = std::min(amax(index).item<int64_t>(), INT64_MAX - 1) + 1;
   const Tensor labels = checked(*index, classes, "the number of classes");
-  return to(unsqueeze(labels, -1) == arange(classes), int64);
+  return to(unsqueeze(labels, -1) == arange(classes, labels.device()), int64);
 }
 
 Tensor masked_fill(const Arg& x, const Tensor& mask, double value) {

@@ -3,9 +3,8 @@
 #include <algorithm>
 
 #include "ops/apply.h"
-#include "ops/cpu/gather.h"
-#include "ops/cpu/index.h"
 #include "ops/create.h"
+#include "ops/kernels.h"
 #include "ops/view.h"
 
 namespace gradus {
@@ -48,10 +47,10 @@ struct Pad {
   double value;
 
   Tensor forward(const Tensor& x) const {
-    const Tensor y = full(shape, value, x.dtype());
+    const Tensor y = full(shape, value, x.dtype(), x.device());
     int64_t offset = 0;
     for (int i = 0; i < shape.dim(); ++i) offset += before[i] * y.strides()[i];
-    cpu::copy(x, y.alias(from, y.strides(), offset));
+    kernels(x).copy(x, y.alias(from, y.strides(), offset));
     return y;
   }
   Tensor backward(const Tensor& dy) const {
@@ -95,7 +94,7 @@ Tensor cat(const std::vector<Tensor>& tensors, int64_t dim, Location where) {
   const Tensor y = Tensor::empty(shape, dtype, first.device());
   int64_t start = 0;
   for (const Tensor& x : tensors) {
-    cpu::copy_slices(cpu::plain(x, dtype), at, y, start);
+    kernels(y).copy_slices(compact(x, dtype), at, y, start);
     start += x.shape()[at];
   }
   if (needs_grad && grad_enabled()) y.handle()->node = Ref<Node>(new Cat(y, tensors, at));

@@ -3,11 +3,10 @@
 #include "ops/activation.h"
 #include "ops/arithmetic.h"
 #include "ops/comparison.h"
-#include "ops/cpu/index.h"
-#include "ops/cpu/softmax.h"
 #include "ops/create.h"
 #include "ops/custom.h"
 #include "ops/exponential.h"
+#include "ops/kernels.h"
 #include "ops/loss_formulas.h"
 #include "ops/reduce.h"
 #include "ops/softmax.h"
@@ -45,14 +44,13 @@ struct ClassTarget {
   double scale;  // 1 / the number of rows that count for a mean, 1 otherwise
   bool reduce;   // to a scalar; otherwise a loss a row
 
-  cpu::CrossEntropyTarget kernel(const Tensor& classes) const {
-    return {classes.data<int64_t>(), ignore_index, smoothing};
-  }
+  kernel::CrossEntropyTarget kernel(const Tensor& classes) const { return {classes, ignore_index, smoothing}; }
   /// The distribution that the classes stand for, [N, C]; rows that do not count are 0.
   std::pair<Tensor, Tensor> distribution(const Tensor& logits, const Tensor& classes) const {
     const int64_t n = logits.shape().back();
     const Tensor label = unsqueeze(classes, 1), counts = to(label != double(ignore_index), logits.dtype());
-    return {(to(label == arange(n), logits.dtype()) * (1 - smoothing) + smoothing / double(n)) * counts, counts};
+    return {(to(label == arange(n, label.device()), logits.dtype()) * (1 - smoothing) + smoothing / double(n)) * counts,
+            counts};
   }
 };
 
@@ -61,7 +59,8 @@ struct CrossEntropyBackward : ClassTarget {
   Tensor forward(const Tensor& dy, const Tensor& logits, const Tensor& classes) const {
     const NoGrad off;
     const Tensor dx = Tensor::empty(logits.shape(), logits.dtype(), logits.device());
-    cpu::cross_entropy_backward(expand(scale == 1 ? dy : dy * scale, classes.shape()), logits, kernel(classes), dx);
+    kernels(logits).cross_entropy_backward(expand(scale == 1 ? dy : dy * scale, classes.shape()), logits,
+                                           kernel(classes), dx);
     return dx;
   }
   Tensor plain(const Tensor& dy, const Tensor& logits, const Tensor& classes) const {
@@ -76,7 +75,7 @@ struct CrossEntropy : ClassTarget {
   Tensor forward(const Tensor& logits, const Tensor& classes) const {
     const NoGrad off;
     const Tensor loss = Tensor::empty(classes.shape(), logits.dtype(), logits.device());
-    cpu::cross_entropy(logits, kernel(classes), loss);
+    kernels(logits).cross_entropy(logits, kernel(classes), loss);
     return reduce ? sum(loss) * scale : loss;
   }
   auto backward(const Tensor& dy, const Tensor& logits, const Tensor& classes) const {
@@ -122,13 +121,14 @@ void check_options(const Tensor& x, const Tensor& weight, LossReduction reductio
 double weigh_classes(const Tensor& target, int64_t classes, int64_t ignore_index, const Tensor& weight) {
   if (target.dtype() != int64)
     fail("the classes in target must be int64, not " + std::string(to_string(target.dtype())));
-  const int64_t* values = target.data<int64_t>();
+  const Tensor here = target.copied_to(Device::cpu());
+  const int64_t* values = here.data<int64_t>();
   const std::vector<double> weights = weight.defined() ? weight.to_vector<double>() : std::vector<double>();
   double total = 0;
   for (int64_t i = 0; i < target.numel(); ++i) {
     if (values[i] == ignore_index) continue;
     if (values[i] < 0 || values[i] >= classes)
-      fail("target" + (target.dim() ? to_string(cpu::coordinates(target.shape(), i)) : "") + " is " +
+      fail("target" + (target.dim() ? to_string(coordinates(target.shape(), i)) : "") + " is " +
            std::to_string(values[i]) + ", but the classes go from 0 to " + std::to_string(classes - 1));
     total += weight.defined() ? weights[size_t(values[i])] : 1;
   }

@@ -35,17 +35,26 @@ Dtype common_dtype(std::span<const Arg* const> args, bool integers) {
   return is_floating_point(result) || integers ? result : float32;
 }
 
+// That of the tensors; scalars of the CPU are copied to it.
+Device common_device(std::span<const Arg* const> args) {
+  for (const Arg* arg : args)
+    if (!arg->is_number() && !arg->tensor().device().is_cpu()) return arg->tensor().device();
+  return Device::cpu();
+}
+
 }  // namespace
 
 void prepare_operands(std::span<const Arg* const> args, std::span<Tensor> x, bool integers, bool condition) {
   const size_t first = condition ? 1 : 0;
   const Dtype dtype = common_dtype(args.subspan(first), integers);
+  const Device device = common_device(args);
   Shape shape;
   for (size_t i = 0; i < args.size(); ++i) {
     if (args[i]->is_number()) {
-      x[i] = Tensor(args[i]->number(), dtype);
+      x[i] = Tensor(args[i]->number(), dtype).copied_to(device);
     } else {
       x[i] = args[i]->tensor();
+      if (x[i].dim() == 0) x[i] = to(x[i], device);
       if (i >= first && x[i].dtype() != dtype) x[i] = to(x[i], dtype);
       shape = broadcast_shapes(shape, x[i].shape());
     }
@@ -77,8 +86,9 @@ void check_holds(const Tensor& x, double value) {
 
 void check_finite(const Tensor& tensor, const char* what) {
   if (!is_floating_point(tensor.dtype())) return;
-  for (int64_t i = 0; i < tensor.numel(); ++i) {
-    const double value = tensor.at(i);
+  const Tensor here = tensor.copied_to(Device::cpu());
+  for (int64_t i = 0; i < here.numel(); ++i) {
+    const double value = here.at(i);
     if (std::isfinite(value)) continue;
     fail(std::string(what) + " has " + (std::isnan(value) ? "a NaN" : "an infinity") + " at element " +
          std::to_string(i) + " of " + to_string(tensor.shape()));

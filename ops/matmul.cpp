@@ -2,7 +2,7 @@
 
 #include "ops/apply.h"
 #include "ops/arithmetic.h"
-#include "ops/cpu/matmul.h"
+#include "ops/kernels.h"
 #include "ops/view.h"
 
 namespace gradus {
@@ -19,7 +19,7 @@ struct MatMul {
     shape[d - 2] = a.shape()[transpose_a ? d - 1 : d - 2];
     shape[d - 1] = b.shape()[transpose_b ? d - 2 : d - 1];
     const Tensor y = Tensor::empty(shape, a.dtype(), a.device());
-    cpu::matmul(a, transpose_a, b, transpose_b, {}, y);
+    kernels(y).matmul(a, transpose_a, b, transpose_b, {}, y);
     return y;
   }
   auto backward(const Tensor& dy, const Tensor& a, const Tensor& b) const {
@@ -42,7 +42,7 @@ struct Linear {
 
   Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
     const Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.dtype(), x.device());
-    cpu::matmul(x, false, weight, true, bias, y);
+    kernels(y).matmul(x, false, weight, true, bias, y);
     return y;
   }
   auto backward(const Tensor& dy, const Tensor& x, const Tensor& weight, Unused) const {

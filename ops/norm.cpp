@@ -5,10 +5,9 @@
 #include "ops/apply.h"
 #include "ops/arithmetic.h"
 #include "ops/assign.h"
-#include "ops/cpu/gather.h"
-#include "ops/cpu/norm.h"
 #include "ops/create.h"
 #include "ops/exponential.h"
+#include "ops/kernels.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
 
@@ -23,19 +22,20 @@ constexpr const char* per_channel = ", one number for each channel";
 template <Kind kind> struct Normalize {
   static constexpr Info info{names[kind]};
   static constexpr bool backward_is_kernel = true;
-  cpu::NormLayout layout;
-  cpu::NormStatistics statistics;  // written by forward() unless they are given
-  int affine;                      // how many of weight and bias the user gave
+  kernel::NormLayout layout;
+  kernel::NormStatistics statistics;  // written by forward() unless they are given
+  int affine;                         // how many of weight and bias the user gave
 
   Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
     const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-    cpu::norm(layout, statistics, x, computed(weight), computed(bias), y);
+    kernels(x).norm(layout, statistics, x, computed(weight), computed(bias), y);
     return y;
   }
   auto backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& bias) const {
     const Tensor dx = Tensor::empty(x.shape(), x.dtype(), x.device());
-    const Tensor dweight = Tensor::empty(weight.shape(), dtype()), dbias = Tensor::empty(bias.shape(), dtype());
-    cpu::norm_backward(layout, statistics, dy, x, computed(weight), dx, dweight, dbias);
+    const Tensor dweight = Tensor::empty(weight.shape(), dtype(), x.device());
+    const Tensor dbias = Tensor::empty(bias.shape(), dtype(), x.device());
+    kernels(x).norm_backward(layout, statistics, dy, x, computed(weight), dx, dweight, dbias);
     return std::tuple(dx, to(dweight, x.dtype()), to(dbias, x.dtype()));
   }
   Tensor plain(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
@@ -59,7 +59,7 @@ template <Kind kind> struct Normalize {
 
  private:
   Dtype dtype() const { return statistics.mean.dtype(); }
-  Tensor computed(const Tensor& x) const { return cpu::plain(x, dtype()); }
+  Tensor computed(const Tensor& x) const { return compact(x, dtype()); }
 };
 
 void check_shape(const Tensor& x, const char* name, const Tensor& values, const Shape& expected, const char* reason) {
@@ -71,7 +71,7 @@ void check_shape(const Tensor& x, const char* name, const Tensor& values, const 
 /// Checks what all have in common and takes the step. `affine_shape`: of weight and bias; `statistics`: undefined if
 /// they are to be computed, into them.
 template <Kind kind> Tensor normalize(const Tensor& input, Tensor weight, Tensor bias, const Shape& affine_shape,
-                                      cpu::NormLayout layout, cpu::NormStatistics& statistics) {
+                                      kernel::NormLayout layout, kernel::NormStatistics& statistics) {
   if (!is_floating_point(input.dtype()))
     fail("x holds " + std::string(to_string(input.dtype())) + "; convert it first: to(x, float32)");
   if (!(layout.eps >= 0)) fail("eps is " + fmt::to_string(layout.eps) + "; it must not be negative");
@@ -82,13 +82,13 @@ template <Kind kind> Tensor normalize(const Tensor& input, Tensor weight, Tensor
   Dtype dtype = input.dtype();
   for (const Tensor& each : {weight, bias})
     if (each.defined()) dtype = promote(dtype, each.dtype());
-  weight = weight.defined() ? to(weight, dtype) : ones(affine_shape, dtype);
-  bias = bias.defined() ? to(bias, dtype) : zeros(affine_shape, dtype);
+  weight = weight.defined() ? to(weight, dtype) : ones(affine_shape, dtype, input.device());
+  bias = bias.defined() ? to(bias, dtype) : zeros(affine_shape, dtype, input.device());
   layout.center = kind != rms;
   layout.given = statistics.mean.defined();
   const Dtype computed = dtype == bfloat16 ? float32 : dtype;
   for (Tensor* each : {&statistics.mean, &statistics.variance})
-    *each = layout.given ? clone(to(*each, computed)) : Tensor::empty({layout.groups}, computed);
+    *each = layout.given ? clone(to(*each, computed)) : Tensor::empty({layout.groups}, computed, input.device());
   return apply(Normalize<kind>{layout, statistics, affine}, to(input, dtype), weight, bias);
 }
 
@@ -101,7 +101,7 @@ template <Kind kind> Tensor normalize_rows(const Tensor& x, const Shape& normali
     fail("x is " + to_string(x.shape()) + " and normalized_shape is " + to_string(normalized_shape) +
          "; the last dimensions of x must be normalized_shape");
   const int64_t n = normalized_shape.numel(), rows = Shape(std::span(x.shape().begin(), size_t(leading))).numel();
-  cpu::NormStatistics statistics;
+  kernel::NormStatistics statistics;
   return normalize<kind>(x, weight, bias, normalized_shape,
                          {.outer = 1, .groups = rows, .inner = n, .run = 1, .channels = n, .eps = eps}, statistics);
 }
@@ -116,7 +116,7 @@ int64_t channel_size(const Tensor& x, int from, int to, const char* form) {
 template <Kind kind> Tensor normalize_groups(const Tensor& x, int64_t num_groups, int64_t run, const Tensor& weight,
                                              const Tensor& bias, double eps) {
   const int64_t examples = x.shape()[0], channels = x.shape()[1];
-  cpu::NormStatistics statistics;
+  kernel::NormStatistics statistics;
   return normalize<kind>(x, weight, bias, {channels},
                          {.outer = 1,
                           .groups = examples * num_groups,
@@ -146,7 +146,7 @@ Tensor batch_norm(const Arg& x, const Tensor& running_mean, const Tensor& runnin
   const double count = double(examples * size);
   if (options.training && count < 2)
     fail("x is " + to_string(x->shape()) + "; in training there must be more than one value for each channel");
-  cpu::NormStatistics statistics;
+  kernel::NormStatistics statistics;
   if (!options.training) statistics = {running_mean, running_var};
   const Tensor y = normalize<batch>(
       *x, weight, bias, {channels},

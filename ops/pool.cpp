@@ -5,14 +5,14 @@
 #include <memory>
 
 #include "ops/apply.h"
-#include "ops/cpu/gather.h"
-#include "ops/cpu/index.h"
+#include "ops/create.h"
+#include "ops/kernels.h"
 #include "ops/resample.h"
 
 namespace gradus {
 namespace {
 
-using cpu::Taps;
+using kernel::Taps;
 
 // x as one row for each of the images that `index` has a row for.
 Tensor as_rows(const Tensor& x, const Shape& rows) {
@@ -28,7 +28,7 @@ struct TakePooled {
 
   Tensor forward(const Tensor& x) const {
     const Tensor y = Tensor::empty(to, x.dtype(), x.device());
-    cpu::select_elements(as_rows(cpu::plain(x, x.dtype()), index.shape()), 1, index, as_rows(y, index.shape()));
+    kernels(y).select_elements(as_rows(compact(x), index.shape()), 1, index, as_rows(y, index.shape()));
     return y;
   }
   Tensor backward(const Tensor& dy) const;
@@ -39,13 +39,10 @@ struct PutPooled : TakePooled {
   static constexpr Info info{"put_pooled", "put_pooled($0)"};
 
   Tensor forward(const Tensor& dy) const {
-    const Tensor dx = Tensor::empty(from, dy.dtype(), dy.device());
-    cpu::compute_in_float(dx, [&]<class T>(const Tensor& result) {
-      std::fill_n(cpu::pointer<T>(result), result.numel(), T(0));
-      cpu::add_elements(as_rows(cpu::plain(dy, result.dtype()), index.shape()), 1, index,
-                        as_rows(result, index.shape()));
-    });
-    return dx;
+    const Dtype dtype = dy.dtype() == bfloat16 ? float32 : dy.dtype();
+    const Tensor dx = zeros(from, dtype, dy.device());
+    kernels(dy).add_elements(as_rows(compact(dy, dtype), index.shape()), 1, index, as_rows(dx, index.shape()));
+    return compact(dx, dy.dtype());
   }
   Tensor backward(const Tensor& g) const { return apply(TakePooled{*this}, g); }
 };
@@ -60,7 +57,7 @@ struct MaxPool {
 
   Tensor forward(const Tensor& x) const {
     const Tensor y = Tensor::empty(taken.to, x.dtype(), x.device());
-    cpu::max_pool(*rows, *columns, x, y, taken.index);
+    kernels(x).max_pool(*rows, *columns, x, y, taken.index);
     return y;
   }
   Tensor backward(const Tensor& dy) const {
@@ -125,7 +122,7 @@ Tensor max_pool(const char* name, const Arg& x, int dims, Taps rows, Taps column
   to[x->dim() - 1] = columns.outputs();
   if (dims == 2) to[x->dim() - 2] = rows.outputs();
   const int64_t places = rows.outputs() * columns.outputs();
-  const TakePooled taken{x->shape(), to, Tensor::empty({to.numel() / places, places}, int64)};
+  const TakePooled taken{x->shape(), to, Tensor::empty({to.numel() / places, places}, int64, x->device())};
   return apply(MaxPool{name, std::make_shared<const Taps>(std::move(rows)),
                        std::make_shared<const Taps>(std::move(columns)), taken},
                x);

@@ -3,8 +3,8 @@
 #include "ops/apply.h"
 #include "ops/arithmetic.h"
 #include "ops/comparison.h"
-#include "ops/cpu/reduce.h"
 #include "ops/exponential.h"
+#include "ops/kernels.h"
 #include "ops/view.h"
 
 namespace gradus {
@@ -34,10 +34,10 @@ struct Reduced {
 
   /// Something of the result's shape, such as dy, repeated to the input's.
   Tensor spread(const Tensor& y) const { return expand(result.empty() ? y : reshape(y, kept), from); }
-  Tensor run(cpu::Reduction reduction, const Tensor& x, double scale = 1) const {
-    const bool counts = reduction == cpu::Reduction::sum && x.dtype() == boolean;
+  Tensor run(kernel::Reduction reduction, const Tensor& x, double scale = 1) const {
+    const bool counts = reduction == kernel::Reduction::sum && x.dtype() == boolean;
     const Tensor y = Tensor::empty(result, counts ? int64 : x.dtype(), x.device());
-    cpu::reduce(reduction, x, dims, scale, y);
+    kernels(x).reduce(reduction, x, dims, scale, y);
     return y;
   }
   std::string formula(const char* name, std::span<const std::string> names) const {
@@ -52,28 +52,28 @@ struct Reduced {
 
 struct Sum : Reduced {
   static constexpr Info info{"sum"};
-  Tensor forward(const Tensor& x) const { return run(cpu::Reduction::sum, x); }
+  Tensor forward(const Tensor& x) const { return run(kernel::Reduction::sum, x); }
   Tensor backward(const Tensor& dy) const { return spread(dy); }
   std::string formula(std::span<const std::string> names) const { return Reduced::formula("sum", names); }
 };
 
 struct Mean : Reduced {
   static constexpr Info info{"mean"};
-  Tensor forward(const Tensor& x) const { return run(cpu::Reduction::sum, x, 1. / double(count)); }
+  Tensor forward(const Tensor& x) const { return run(kernel::Reduction::sum, x, 1. / double(count)); }
   Tensor backward(const Tensor& dy) const { return spread(dy * (1. / double(count))); }
   std::string formula(std::span<const std::string> names) const { return Reduced::formula("mean", names); }
 };
 
 struct Extreme : Reduced {
   static constexpr Info info{"amax"};
-  cpu::Reduction reduction;
+  kernel::Reduction reduction;
   Tensor forward(const Tensor& x) const { return run(reduction, x); }
   Tensor backward(const Tensor& dy, const Tensor& x, const SavedOutput& y) const {
     const Tensor mask = to(x == spread(y.detach()), x.dtype());
     return mask * spread(dy / reshape(sum_to(mask, kept), result));
   }
   std::string formula(std::span<const std::string> names) const {
-    return Reduced::formula(reduction == cpu::Reduction::maximum ? "max" : "min", names);
+    return Reduced::formula(reduction == kernel::Reduction::maximum ? "max" : "min", names);
   }
 };
 
@@ -82,8 +82,8 @@ struct Variance : Reduced {
   double correction;
   Tensor forward(const Tensor& x) const {
     const NoGrad off;
-    const Tensor centred = x - expand(reshape(run(cpu::Reduction::sum, x, 1. / double(count)), kept), from);
-    return run(cpu::Reduction::sum, square(centred), scale());
+    const Tensor centred = x - expand(reshape(run(kernel::Reduction::sum, x, 1. / double(count)), kept), from);
+    return run(kernel::Reduction::sum, square(centred), scale());
   }
   Tensor backward(const Tensor& dy, const Tensor& x) const {
     const Tensor mean = sum_to(x, kept) * (1. / double(count));
@@ -97,9 +97,9 @@ struct LogSumExp : Reduced {
   static constexpr Info info{"logsumexp"};
   Tensor forward(const Tensor& x) const {
     const NoGrad off;
-    Tensor largest = reshape(run(cpu::Reduction::maximum, x), kept);
+    Tensor largest = reshape(run(kernel::Reduction::maximum, x), kept);
     largest = where(isfinite(largest), largest, 0);
-    return log(run(cpu::Reduction::sum, exp(x - largest))) + reshape(largest, result);
+    return log(run(kernel::Reduction::sum, exp(x - largest))) + reshape(largest, result);
   }
   Tensor backward(const Tensor& dy, const Tensor& x, const SavedOutput& y) const {
     return spread(dy) * exp(x - spread(y));
@@ -111,7 +111,7 @@ struct Norm : Reduced {
   static constexpr Info info{"norm"};
   Tensor forward(const Tensor& x) const {
     const NoGrad off;
-    return sqrt(run(cpu::Reduction::sum, square(x)));
+    return sqrt(run(kernel::Reduction::sum, square(x)));
   }
   Tensor backward(const Tensor& dy, const Tensor& x, const SavedOutput& y) const {
     const Tensor length = where(y > 0, y, 1);
@@ -131,7 +131,7 @@ struct SumTo {
     for (int i = 0; i < x.dim(); ++i)
       if (i < added || (shape[i - added] == 1 && x.shape()[i] != 1)) dims |= 1u << i;
     const Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-    cpu::reduce(cpu::Reduction::sum, x, dims, 1, y);
+    kernels(x).reduce(kernel::Reduction::sum, x, dims, 1, y);
     return y;
   }
   Tensor backward(const Tensor& dy) const { return expand(dy, from); }
@@ -153,7 +153,7 @@ void require_elements(const Tensor& x, const Reduced& reduced) {
     fail("x is " + to_string(x.shape()) + ": there is no element to choose from");
 }
 
-Tensor extreme(const char* name, cpu::Reduction reduction, const Arg& x, const Dims& dims, bool keepdim) {
+Tensor extreme(const char* name, kernel::Reduction reduction, const Arg& x, const Dims& dims, bool keepdim) {
   const Scope scope(name, x.where());
   const Reduced reduced(*x, dims, keepdim);
   require_elements(*x, reduced);
@@ -168,7 +168,7 @@ Tensor arg_extreme(const char* name, bool largest, const Arg& x, int64_t dim, bo
   Shape shape = rows.shape();
   shape[shape.dim() - 1] = 1;
   const Tensor y = Tensor::empty(shape, int64, x->device());
-  cpu::arg_extreme(largest, rows, rows.shape().back(), y);
+  kernels(rows).arg_extreme(largest, rows, rows.shape().back(), y);
   const Tensor index = transpose(y, dim, -1);
   return keepdim ? index : squeeze(index, dim);
 }
@@ -187,10 +187,10 @@ Tensor mean(const Arg& x, const Dims& dims, bool keepdim) {
 }
 
 Tensor amax(const Arg& x, const Dims& dims, bool keepdim) {
-  return extreme("amax", cpu::Reduction::maximum, x, dims, keepdim);
+  return extreme("amax", kernel::Reduction::maximum, x, dims, keepdim);
 }
 Tensor amin(const Arg& x, const Dims& dims, bool keepdim) {
-  return extreme("amin", cpu::Reduction::minimum, x, dims, keepdim);
+  return extreme("amin", kernel::Reduction::minimum, x, dims, keepdim);
 }
 
 Tensor var(const Arg& x, const Dims& dims, bool keepdim, double correction) {

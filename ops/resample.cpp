@@ -7,7 +7,7 @@
 namespace gradus {
 namespace {
 
-using Map = std::shared_ptr<const cpu::Taps>;
+using Map = std::shared_ptr<const kernel::Taps>;
 
 struct Resample {
   static constexpr Info info{"resample"};
@@ -21,11 +21,11 @@ struct Resample {
     shape[x.dim() - 1] = columns->outputs();
     if (dims == 2) shape[x.dim() - 2] = rows->outputs();
     const Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-    cpu::resample(*rows, *columns, x, y);
+    kernels(x).resample(*rows, *columns, x, y);
     return y;
   }
   Tensor backward(const Tensor& dy) const {
-    const auto transposed = [](const Map& map) { return std::make_shared<const cpu::Taps>(map->transposed()); };
+    const auto transposed = [](const Map& map) { return std::make_shared<const kernel::Taps>(map->transposed()); };
     return apply(Resample{name, dims, transposed(rows), transposed(columns), !is_transposed}, dy);
   }
   std::string formula(std::span<const std::string> names) const {
@@ -35,9 +35,9 @@ struct Resample {
 
 }  // namespace
 
-Tensor resample(const char* name, const Tensor& x, int dims, cpu::Taps rows, cpu::Taps columns) {
-  return apply(Resample{name, dims, std::make_shared<const cpu::Taps>(std::move(rows)),
-                        std::make_shared<const cpu::Taps>(std::move(columns))},
+Tensor resample(const char* name, const Tensor& x, int dims, kernel::Taps rows, kernel::Taps columns) {
+  return apply(Resample{name, dims, std::make_shared<const kernel::Taps>(std::move(rows)),
+                        std::make_shared<const kernel::Taps>(std::move(columns))},
                x);
 }
 
@@ -50,8 +50,31 @@ void require_images(const Tensor& x, int dims) {
          (dims == 2 ? "[..., H, W], with H and W" : "[..., L], with L") + " at least 1");
 }
 
-cpu::Taps one_to_one() {
-  cpu::Taps taps{1};
+void kernel::Taps::add_output(int64_t first, int64_t step, int64_t count, double each_weight) {
+  for (int64_t i = 0; i < count; ++i) {
+    index.push_back(first + i * step);
+    weight.push_back(each_weight);
+  }
+  start.push_back(int64_t(index.size()));
+}
+
+kernel::Taps kernel::Taps::transposed() const {
+  Taps result{outputs(), std::vector<int64_t>(size_t(inputs) + 1), std::vector<int64_t>(index.size()),
+              std::vector<double>(index.size())};
+  for (int64_t i : index) ++result.start[size_t(i) + 1];
+  for (size_t i = 1; i < result.start.size(); ++i) result.start[i] += result.start[i - 1];
+  std::vector<int64_t> next(result.start.begin(), result.start.end() - 1);
+  for (int64_t o = 0; o < outputs(); ++o)
+    for (int64_t k = start[size_t(o)]; k < start[size_t(o) + 1]; ++k) {
+      const size_t place = size_t(next[size_t(index[size_t(k)])]++);
+      result.index[place] = o;
+      result.weight[place] = weight[size_t(k)];
+    }
+  return result;
+}
+
+kernel::Taps one_to_one() {
+  kernel::Taps taps{1};
   taps.add_output(0, 1, 1, 1);
   return taps;
 }

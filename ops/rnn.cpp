@@ -4,10 +4,9 @@
 #include "ops/apply.h"
 #include "ops/arithmetic.h"
 #include "ops/comparison.h"
-#include "ops/cpu/gather.h"
-#include "ops/cpu/rnn.h"
 #include "ops/create.h"
 #include "ops/join.h"
+#include "ops/kernels.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
 #include "ops/trigonometric.h"
@@ -44,17 +43,15 @@ template <Recurrence recurrence> struct Recurrent {
 
   void release() { values = {}; }
 
-  cpu::Sequence sequence(const Tensor& weight, const Tensor& bias, const Tensor& states) const {
-    const auto plain = [](const Tensor& x) { return cpu::plain(x, x.dtype()); };
-    return {recurrence,    reverse, lengths.defined() ? lengths.data<int64_t>() : nullptr, plain(weight), plain(bias),
-            plain(states), values};
+  kernel::Sequence sequence(const Tensor& weight, const Tensor& bias, const Tensor& states) const {
+    return {recurrence, reverse, lengths, compact(weight), compact(bias), compact(states), values};
   }
   Tensor forward(const Tensor& gates, const Tensor& state, const Tensor& weight, const Tensor& bias) const {
     const int64_t steps = gates.shape()[0], batch = gates.shape()[1], n = weight.shape()[1];
     const Tensor states = Tensor::empty({state.shape()[0], steps + 1, batch, n}, gates.dtype(), gates.device());
     const int64_t first = reverse ? steps : 0;
-    cpu::copy(state, states.alias(state.shape(), {(steps + 1) * batch * n, n, 1}, first * batch * n));
-    cpu::recurrence(sequence(weight, bias, states), cpu::plain(gates, gates.dtype()));
+    kernels(state).copy(state, states.alias(state.shape(), {(steps + 1) * batch * n, n, 1}, first * batch * n));
+    kernels(gates).recurrence(sequence(weight, bias, states), compact(gates));
     return states;
   }
   auto backward(const Tensor& dstates, Unused, const Tensor& state, const Tensor& weight, const Tensor& bias,
@@ -64,8 +61,7 @@ template <Recurrence recurrence> struct Recurrent {
     const Tensor dhidden =
         recurrence == Recurrence::gru ? Tensor::empty(dgates.shape(), state.dtype(), state.device()) : dgates;
     const Tensor dstate = Tensor::empty(state.shape(), state.dtype(), state.device());
-    cpu::recurrence_backward(sequence(weight, bias, states), cpu::plain(dstates, dstates.dtype()),
-                             {dgates, dhidden, dstate});
+    kernels(dstates).recurrence_backward(sequence(weight, bias, states), compact(dstates), {dgates, dhidden, dstate});
     const Tensor rows = reshape(dhidden, {steps * batch, weight.shape()[0]});
     const Tensor before = reshape(narrow(select(states, 0, 0), 0, reverse, steps), {steps * batch, n});
     return std::tuple(
@@ -139,7 +135,7 @@ template <Recurrence recurrence> Tensor run(const Tensor& gates, const Tensor& s
 }
 
 Tensor or_zeros(const Tensor& bias, const Tensor& weight) {
-  return bias.defined() ? bias : zeros({weight.dim() ? weight.shape()[0] : 0}, weight.dtype());
+  return bias.defined() ? bias : zeros({weight.dim() ? weight.shape()[0] : 0}, weight.dtype(), weight.device());
 }
 
 }  // namespace

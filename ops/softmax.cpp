@@ -2,8 +2,8 @@
 
 #include "ops/apply.h"
 #include "ops/arithmetic.h"
-#include "ops/cpu/softmax.h"
 #include "ops/exponential.h"
+#include "ops/kernels.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
 
@@ -18,7 +18,7 @@ struct SoftmaxBackward {
   bool log;
   Tensor forward(const Tensor& dy, const Tensor& y) const {
     const Tensor dx = empty_like(y);
-    cpu::softmax_backward(log, dy, y, dx);
+    kernels(y).softmax_backward(log, dy, y, dx);
     return dx;
   }
   Tensor plain(const Tensor& dy, const Tensor& y) const {
@@ -31,7 +31,7 @@ struct Softmax {
   bool log;
   Tensor forward(const Tensor& x) const {
     const Tensor y = empty_like(x);
-    cpu::softmax(log, x, y);
+    kernels(x).softmax(log, x, y);
     return y;
   }
   Tensor backward(const Tensor& dy, const SavedOutput& y) const { return apply(SoftmaxBackward{log}, dy, y); }
@@ -47,7 +47,7 @@ struct Dropout {
   GeneratorState state;
   Tensor forward(const Tensor& x) const {
     const Tensor y = empty_like(x);
-    cpu::dropout(x, p, state, y);
+    kernels(x).dropout(x, p, state, y);
     return y;
   }
   Tensor backward(const Tensor& dy) const { return apply(*this, dy); }

@@ -9,8 +9,8 @@ namespace gradus {
 namespace {
 
 // `step`: how far neighbouring outputs lie apart in x.
-cpu::Taps taps(int64_t size, int64_t outputs, double step, const InterpolateOptions& options) {
-  cpu::Taps result{size};
+kernel::Taps taps(int64_t size, int64_t outputs, double step, const InterpolateOptions& options) {
+  kernel::Taps result{size};
   const auto last = double(size - 1);
   for (int64_t i = 0; i < outputs; ++i) {
     if (options.mode == Interpolation::nearest) {

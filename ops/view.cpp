@@ -4,15 +4,15 @@
 
 #include "ops/apply.h"
 #include "ops/assign.h"
-#include "ops/cpu/gather.h"
 #include "ops/create.h"
+#include "ops/kernels.h"
 
 namespace gradus {
 namespace {
 
 Tensor copy_of(const Tensor& x, Dtype dtype) {
   const Tensor y = Tensor::empty(x.shape(), dtype, x.device());
-  cpu::copy(x, y);
+  kernels(x).copy(x, y);
   return y;
 }
 
@@ -32,6 +32,13 @@ struct Cast {
   static constexpr Info info{"to", "$0"};
   Dtype dtype, from;
   Tensor forward(const Tensor& x) const { return copy_of(x, dtype); }
+  Tensor backward(const Tensor& dy) const { return to(dy, from); }
+};
+
+struct Move {
+  static constexpr Info info{"to", "$0"};
+  Device device, from;
+  Tensor forward(const Tensor& x) const { return compact(x).copied_to(device); }
   Tensor backward(const Tensor& dy) const { return to(dy, from); }
 };
 
@@ -138,8 +145,8 @@ struct Place {
   static constexpr Info info{"place", "place($0)"};
   Slice at;
   Tensor forward(const Tensor& x) const {
-    const Tensor y = zeros(at.from, x.dtype());
-    cpu::copy(x, at.forward(y));
+    const Tensor y = zeros(at.from, x.dtype(), x.device());
+    kernels(x).copy(x, at.forward(y));
     return y;
   }
   Tensor backward(const Tensor& dy) const { return apply(at, dy); }
@@ -348,8 +355,7 @@ Tensor to(const Arg& x, Dtype dtype) {
 
 Tensor to(const Arg& x, Device device) {
   const Scope scope("to", x.where());
-  if (x->device() == device) return *x;
-  fail("this build of the library has no " + to_string(device) + " device");
+  return x->device() == device ? *x : apply(Move{device, x->device()}, x);
 }
 
 }  // namespace gradus

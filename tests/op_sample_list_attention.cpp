@@ -45,7 +45,7 @@ std::vector<Sample> attention_samples() {
        [](X x) { return definition(x, 0.7, hidden(unsqueeze(arange(3), 1) < arange(4))); }},
       {"scaled_dot_product_attention(query, key, value, {.attn_mask = mask})",
        {{3, 4}, {2, 5, 4}, {2, 5, 1}},
-       [=](X x) { return scaled_dot_product_attention(x[0], x[1], x[2], {.attn_mask = mask()}); },
+       [=](X x) { return scaled_dot_product_attention(x[0], x[1], x[2], {.attn_mask = beside(x, mask())}); },
        [=](X x) { return definition(x, 0.5, hidden(logical_not(mask()))); }},
       {"scaled_dot_product_attention(query, key, value, {.attn_mask = mask, .dropout_p = 0.3})",
        {{2, 3, 4}, {2, 5, 4}, {2, 5, 2}, {2, 1, 5}},

@@ -29,7 +29,7 @@ std::vector<Sample> norm_samples() {
     return batch_norm(x, {}, {}, weight, bias, {.training = true});
   };
   const auto evaluation = [=](const Tensor& x, const Tensor& weight, const Tensor& bias) {
-    return batch_norm(x, given_mean, given_var, weight, bias);
+    return batch_norm(x, to(given_mean, x.device()), to(given_var, x.device()), weight, bias);
   };
   return {
       {"batch_norm(x, weight, bias)",

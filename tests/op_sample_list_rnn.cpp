@@ -17,7 +17,11 @@ Sample sample(const std::string& name, Recurrence recurrence, const RecurrenceOp
   const int64_t n = 5, width = gate_count(recurrence) * n;
   return {name + "(gates, state, weight, bias)",
           {{4, 3, width}, {state_count(recurrence), 3, n}, {width, n}, {width}},
-          [=](X x) { return gradus::recurrence(recurrence, x[0], x[1], x[2], x[3], options); },
+          [=](X x) {
+            RecurrenceOptions here = options;
+            if (here.lengths.defined()) here.lengths = beside(x, here.lengths);
+            return gradus::recurrence(recurrence, x[0], x[1], x[2], x[3], here);
+          },
           [=](X x) {
             std::vector<Tensor> states(5, x[1]);
             for (int64_t i = 0; i < 4; ++i) {

@@ -73,6 +73,8 @@ std::vector<Tensor> converted(Inputs x, Dtype dtype) {
   return result;
 }
 
+Tensor beside(Inputs x, const Tensor& constant) { return to(constant, x[0].device()); }
+
 std::vector<Tensor> differentiable(Inputs x) {
   std::vector<Tensor> result;
   for (const Tensor& each : x)

@@ -45,6 +45,8 @@ std::vector<Tensor> repeated(Inputs x);
 std::vector<Tensor> leaves(Inputs x);
 /// Copies converted to a dtype; int64 and bool tensors stay as they are.
 std::vector<Tensor> converted(Inputs x, Dtype dtype);
+/// A constant of a sample, on the device of its inputs.
+Tensor beside(Inputs x, const Tensor& constant);
 /// Those of the tensors that need a gradient.
 std::vector<Tensor> differentiable(Inputs x);
 

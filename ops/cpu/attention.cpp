@@ -2,14 +2,13 @@
 // a time, kept in the cache. The softmax over a row is put together from its blocks: with m the largest score so far
 // and l = Σ exp(score − m), what was summed up before is multiplied by exp(m_before − m) whenever m grows.
 
-#include "ops/cpu/attention.h"
-
 #include <limits>
 #include <vector>
 
 #include "ops/cpu/dropout.h"
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
+#include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
 
 namespace gradus::cpu {
@@ -49,7 +48,7 @@ template <class T> class Matrices {
 // x itself where its rows lie without gaps, one after the other in any distance; a copy otherwise.
 template <class T> Tensor with_plain_rows(const Tensor& x) {
   const bool fits = x.strides().back() == 1 && x.strides()[x.dim() - 2] > 0 && x.dtype() == dtype_of<T>();
-  return fits ? x : plain(x, dtype_of<T>());
+  return fits ? x : compact(x, dtype_of<T>());
 }
 
 // What both passes do to a tile of scores: queries [t, t + rows), keys [s, s + columns) of one item.
@@ -222,7 +221,7 @@ void attention_backward(const AttentionSettings& settings, const Tensor& dy, con
 
 void rotary(const Tensor& x, const Tensor& table, bool inverse, const Tensor& y) {
   compute_in_float(y, [&]<class T>(const Tensor& result) {
-    const Tensor values = plain(x, dtype_of<T>()), angles = plain(table, dtype_of<T>());
+    const Tensor values = compact(x, dtype_of<T>()), angles = compact(table, dtype_of<T>());
     const T *in = pointer<const T>(values), *angle = pointer<const T>(angles), sign = inverse ? T(-1) : T(1);
     T* out = pointer<T>(result);
     parallel_for(

@@ -1,7 +1,6 @@
-#include "ops/cpu/conv.h"
-
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
+#include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
 
 // Each kernel is a product with the matrix of columns: column p lists the inputs under the kernel when it stands at
@@ -148,8 +147,8 @@ void conv(const ConvGeometry& geometry, const Tensor& x, const Tensor& weight, c
   if (y.numel() == 0) return;
   compute_in_float(y, [&]<class T>(const Tensor& result) {
     const Plan plan(geometry);
-    const Tensor input = plain(x, dtype_of<T>()), w = plain(weight, dtype_of<T>());
-    const Tensor b = bias.defined() ? plain(bias, dtype_of<T>()) : Tensor();
+    const Tensor input = compact(x, dtype_of<T>()), w = compact(weight, dtype_of<T>());
+    const Tensor b = bias.defined() ? compact(bias, dtype_of<T>()) : Tensor();
     for_parts<T>(plan, plan.items * plan.tiles, plan.scratch_size(), [&](int64_t begin, int64_t end, T* memory) {
       Columns<T> columns(plan, pointer<T>(input), memory);
       for (int64_t i = begin; i < end; ++i) {
@@ -172,7 +171,7 @@ void conv_input_gradient(const ConvGeometry& geometry, const Tensor& dy, const T
   if (dx.numel() == 0) return;
   compute_in_float(dx, [&]<class T>(const Tensor& result) {
     const Plan plan(geometry);
-    const Tensor grad_output = plain(dy, dtype_of<T>()), w = plain(weight, dtype_of<T>());
+    const Tensor grad_output = compact(dy, dtype_of<T>()), w = compact(weight, dtype_of<T>());
     const int64_t image_size = plan.channels * plan.height * plan.width;
     for_parts<T>(plan, plan.items, plan.scratch_size(), [&](int64_t begin, int64_t end, T* padded) {
       for (int64_t item = begin; item < end; ++item) {
@@ -203,7 +202,7 @@ void conv_weight_gradient(const ConvGeometry& geometry, const Tensor& dy, const 
   if (dweight.numel() == 0) return;
   compute_in_float(dweight, [&]<class T>(const Tensor& result) {
     const Plan plan(geometry);
-    const Tensor grad_output = plain(dy, dtype_of<T>()), input = plain(x, dtype_of<T>());
+    const Tensor grad_output = compact(dy, dtype_of<T>()), input = compact(x, dtype_of<T>());
     const int64_t images = geometry.x[0], size = dweight.numel();
     const int64_t parts =
         std::clamp<int64_t>(images * plan.pixels / 256, 1, std::min<int64_t>(16, std::max<int64_t>(images, 1)));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
 
 namespace gradus::cpu {
@@ -95,11 +96,11 @@ void copy(const Tensor& from, const Tensor& to) {
   }
 }
 
-Tensor plain(const Tensor& x, Dtype dtype) {
-  if (x.is_contiguous() && x.dtype() == dtype) return x;
-  const Tensor y = Tensor::empty(x.shape(), dtype, x.device());
-  copy(x, y);
-  return y;
+void fill(const Tensor& y, double value) {
+  const Tensor number(value, y.dtype() == int64 ? int64 : float64);
+  Strides repeated;
+  for (int i = 0; i < y.dim(); ++i) repeated.push_back(0);
+  copy(number.alias(y.shape(), repeated, 0), y);
 }
 
 template void gather(const Tensor&, int64_t, int64_t, float*);

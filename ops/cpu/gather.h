@@ -1,7 +1,7 @@
 #pragma once
 // Reading and writing tensors of any strides and dtype in plain runs of one type.
 
-#include "core/tensor.h"
+#include "ops/cpu/kernels.h"
 
 namespace gradus::cpu {
 
@@ -14,14 +14,8 @@ template <class T> void gather(const Tensor& x, int64_t begin, int64_t n, T* out
 /// Writes n values to elements [begin, begin + n) of `y`, converted to its dtype.
 template <class T> void scatter(const T* values, const Tensor& y, int64_t begin, int64_t n);
 
-/// Copies `from` to `to`, of the same shape but any strides and dtypes.
-void copy(const Tensor& from, const Tensor& to);
-
 /// The address of a tensor's first element.
 template <class T> T* pointer(const Tensor& x) { return static_cast<T*>(x.storage()->data()) + x.offset(); }
-
-/// x itself, or a copy of it if it is not of the given dtype or does not lie row by row.
-Tensor plain(const Tensor& x, Dtype dtype);
 
 /// Calls `kernel.operator()<T>(y)` with T float or double; for a bfloat16 y, on a float32 tensor that is then copied to
 /// it.

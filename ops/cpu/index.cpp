@@ -1,8 +1,7 @@
-#include "ops/cpu/index.h"
-
 #include <algorithm>
 
 #include "ops/cpu/gather.h"
+#include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
 
 namespace gradus::cpu {
@@ -59,15 +58,6 @@ int64_t first_outside(const Tensor& index, int64_t size) {
   const int64_t* end = begin + index.numel();
   const int64_t* found = std::find_if(begin, end, [&](int64_t i) { return i < 0 || i >= size; });
   return found == end ? -1 : found - begin;
-}
-
-Shape coordinates(Shape shape, int64_t position) {
-  for (int i = shape.dim() - 1; i >= 0; --i) {
-    const int64_t size = shape[i];
-    shape[i] = position % size;
-    position /= size;
-  }
-  return shape;
 }
 
 void select_slices(const Tensor& x, int dim, const Tensor& index, const Tensor& y) {

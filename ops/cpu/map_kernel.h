@@ -10,11 +10,6 @@
 
 namespace gradus::cpu {
 
-/// Formulas that also make sense on int64 say `static constexpr bool integers = true`.
-template <class Op> constexpr bool for_integers = requires { Op::integers; };
-/// Formulas whose result is a truth value say `static constexpr bool predicate = true`.
-template <class Op> constexpr bool is_predicate = requires { Op::predicate; };
-
 /// Calls `run.operator()<T>()` with the type in which a formula computes for tensors of this dtype.
 template <class Op, class F> void with_compute_type(Dtype dtype, F&& run) {
   if (dtype == float64) return run.template operator()<double>();

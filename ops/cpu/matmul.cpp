@@ -1,7 +1,6 @@
-#include "ops/cpu/matmul.h"
-
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
+#include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
 
 namespace gradus::cpu {
@@ -98,7 +97,7 @@ template <class T> Matrix<T> matrix_of(const Tensor& tensor, bool transposed, Te
     const int64_t row = tensor.strides()[d - 2], column = tensor.strides()[d - 1];
     return tensor.dtype() == dtype_of<T>() && ((column == 1 && row > 0) || (row == 1 && column > 0));
   };
-  if (!readable()) copy = plain(tensor, dtype_of<T>());
+  if (!readable()) copy = compact(tensor, dtype_of<T>());
   const Tensor& x = copy.defined() ? copy : tensor;
   Matrix<T> matrix{pointer<const T>(x), x.strides()[d - 2], x.strides()[d - 1], d == 3 ? x.strides()[0] : 0};
   // The stride of a dimension of size 1 says nothing, and must not be mistaken for the gap between rows.
@@ -118,7 +117,7 @@ void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b
     const int64_t batch = d == 3 ? y.shape()[0] : 1;
     Tensor copy_a, copy_b;
     const Matrix<T> left = matrix_of<T>(a, transpose_a, copy_a), right = matrix_of<T>(b, transpose_b, copy_b);
-    const Tensor added = bias.defined() ? plain(bias, dtype_of<T>()) : Tensor();
+    const Tensor added = bias.defined() ? compact(bias, dtype_of<T>()) : Tensor();
     const T* bias_values = bias.defined() ? pointer<const T>(added) : nullptr;
     T* out = pointer<T>(result);
     if (batch == 1) return product_in_bands(m, n, k, left, right, bias_values, out);

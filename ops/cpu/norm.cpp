@@ -1,7 +1,6 @@
-#include "ops/cpu/norm.h"
-
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
+#include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
 
 namespace gradus::cpu {
@@ -122,7 +121,7 @@ template <class V> V inverse_deviation(const V& variance, double eps) {
 void norm(const NormLayout& layout, const NormStatistics& statistics, const Tensor& input, const Tensor& weight,
           const Tensor& bias, const Tensor& y) {
   compute_in_float(y, [&]<class T>(const Tensor& result) {
-    const Tensor values = plain(input, result.dtype());
+    const Tensor values = compact(input, result.dtype());
     const T *x = pointer<const T>(values), *w = pointer<const T>(weight), *b = pointer<const T>(bias);
     T *out = pointer<T>(result), *mean = pointer<T>(statistics.mean), *variance = pointer<T>(statistics.variance);
     const int64_t parts = part_count(layout);
@@ -152,7 +151,7 @@ void norm_backward(const NormLayout& layout, const NormStatistics& statistics, c
                    const Tensor& input, const Tensor& weight, const Tensor& dx, const Tensor& dweight,
                    const Tensor& dbias) {
   compute_in_float(dx, [&]<class T>(const Tensor& result) {
-    const Tensor values = plain(input, result.dtype()), gradient = plain(grad_output, result.dtype());
+    const Tensor values = compact(input, result.dtype()), gradient = compact(grad_output, result.dtype());
     const T *x = pointer<const T>(values), *upstream = pointer<const T>(gradient), *w = pointer<const T>(weight);
     const T *mean = pointer<const T>(statistics.mean), *variance = pointer<const T>(statistics.variance);
     T* out = pointer<T>(result);

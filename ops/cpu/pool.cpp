@@ -1,10 +1,9 @@
-#include "ops/cpu/pool.h"
-
 #include <numeric>
 #include <type_traits>
 
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
+#include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
 
 namespace gradus::cpu {
@@ -21,33 +20,10 @@ template <class F> void for_rows(const Taps& rows, const Taps& columns, const Te
 
 }  // namespace
 
-void Taps::add_output(int64_t first, int64_t step, int64_t count, double each_weight) {
-  for (int64_t i = 0; i < count; ++i) {
-    index.push_back(first + i * step);
-    weight.push_back(each_weight);
-  }
-  start.push_back(int64_t(index.size()));
-}
-
-Taps Taps::transposed() const {
-  Taps result{outputs(), std::vector<int64_t>(size_t(inputs) + 1), std::vector<int64_t>(index.size()),
-              std::vector<double>(index.size())};
-  for (int64_t i : index) ++result.start[size_t(i) + 1];
-  for (size_t i = 1; i < result.start.size(); ++i) result.start[i] += result.start[i - 1];
-  std::vector<int64_t> next(result.start.begin(), result.start.end() - 1);
-  for (int64_t o = 0; o < outputs(); ++o)
-    for (int64_t k = start[size_t(o)]; k < start[size_t(o) + 1]; ++k) {
-      const size_t place = size_t(next[size_t(index[size_t(k)])]++);
-      result.index[place] = o;
-      result.weight[place] = weight[size_t(k)];
-    }
-  return result;
-}
-
 void resample(const Taps& rows, const Taps& columns, const Tensor& x, const Tensor& y) {
   if (y.numel() == 0) return;
   compute_in_float(y, [&]<class T>(const Tensor& result) {
-    const Tensor input = plain(x, dtype_of<T>());
+    const Tensor input = compact(x, dtype_of<T>());
     const int64_t width = columns.inputs, out_width = columns.outputs();
     const std::vector<T> weights(columns.weight.begin(), columns.weight.end());
     for_rows(rows, columns, y, [&](int64_t image, int64_t i) {
@@ -92,7 +68,7 @@ std::vector<int32_t> side_by_side(const Taps& taps, int64_t most) {
 void max_pool(const Taps& rows, const Taps& columns, const Tensor& x, const Tensor& y, const Tensor& index) {
   if (y.numel() == 0) return;
   compute_in_float(y, [&]<class T>(const Tensor& result) {
-    const Tensor input = plain(x, dtype_of<T>());
+    const Tensor input = compact(x, dtype_of<T>());
     const int64_t width = columns.inputs, out_width = columns.outputs();
     int64_t most = 0;
     for (int64_t j = 0; j < out_width; ++j) most = std::max(most, columns.start[j + 1] - columns.start[j]);

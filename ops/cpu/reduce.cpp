@@ -1,9 +1,8 @@
-#include "ops/cpu/reduce.h"
-
 #include <limits>
 
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
+#include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
 
 namespace gradus::cpu {

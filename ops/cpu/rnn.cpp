@@ -1,7 +1,6 @@
-#include "ops/cpu/rnn.h"
-
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
+#include "ops/cpu/kernels.h"
 #include "ops/cpu/panels.h"
 #include "ops/cpu/parallel.h"
 
@@ -120,12 +119,17 @@ template <class F> void for_sequences(const Sizes& sizes, F&& body) {
   parallel_for(sizes.batch, std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(1, work)), body, 4);
 }
 
+const int64_t* lengths_of(const Sequence& sequence) {
+  return sequence.lengths.defined() ? pointer<const int64_t>(sequence.lengths) : nullptr;
+}
+
 }  // namespace
 
 void recurrence(const Sequence& sequence, const Tensor& gates) {
   compute_in_float(sequence.states, [&]<class T>(const Tensor& states) {
     const Sizes sizes(sequence);
     const int64_t planes = sizes.states, steps = sizes.steps, batch = sizes.batch, n = sizes.n, width = sizes.gates;
+    const int64_t* lengths = lengths_of(sequence);
     const Panels<T> weight(pointer<const T>(sequence.weight), n, width, 1, n);
     const Tensor scratch = Tensor::empty({batch, weight.columns()}, dtype_of<T>());
     for_sequences(sizes, [&](int64_t begin, int64_t end) {
@@ -136,7 +140,7 @@ void recurrence(const Sequence& sequence, const Tensor& gates) {
         weight.product(end - begin, before + begin * n, n, false, hidden + begin * weight.columns());
         with_cell(sequence.recurrence, [&](auto cell) {
           for (int64_t b = begin; b < end; ++b) {
-            if (sequence.length && t >= sequence.length[b]) {
+            if (lengths && t >= lengths[b]) {
               for (int64_t s = 0; s < planes; ++s)
                 std::copy_n(before + s * sizes.plane() + b * n, n, after + s * sizes.plane() + b * n);
               continue;
@@ -164,6 +168,7 @@ void recurrence_backward(const Sequence& sequence, const Tensor& dstates, const 
       Out<T>(dh, n) += In<T>(dy + (place * batch + b) * n, n);
       if (planes == 2) Out<T>(dc, n) += In<T>(dy + sizes.plane() + (place * batch + b) * n, n);
     };
+    const int64_t* lengths = lengths_of(sequence);
     for_sequences(sizes, [&](int64_t begin, int64_t end) {
       T *dh = pointer<T>(scratch), *dc = pointer<T>(dstate) + (planes - 1) * batch * n;
       std::fill(dh + begin * weight.columns(), dh + end * weight.columns(), T(0));
@@ -176,7 +181,7 @@ void recurrence_backward(const Sequence& sequence, const Tensor& dstates, const 
           for (int64_t b = begin; b < end; ++b) {
             T *dh_row = dh + b * weight.columns(), *dc_row = dc + b * n;
             add_row(place, b, dh_row, dc_row);
-            if (sequence.length && t >= sequence.length[b]) {
+            if (lengths && t >= lengths[b]) {
               std::fill_n(dgates + b * width, width, T(0));
               std::fill_n(dhidden + b * width, width, T(0));
               continue;

@@ -1,10 +1,9 @@
-#include "ops/cpu/softmax.h"
-
 #include <limits>
 
 #include "ops/cpu/dropout.h"
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
+#include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
 
 namespace gradus::cpu {
@@ -37,7 +36,7 @@ template <class T> std::pair<T, T> log_sum_exp(const In<T>& x) {
 
 void softmax(bool log, const Tensor& x, const Tensor& y) {
   compute_in_float(y, [&]<class T>(const Tensor& result) {
-    const Tensor values = plain(x, result.dtype());
+    const Tensor values = compact(x, result.dtype());
     const RowView<T> row_of(values);
     T* out = pointer<T>(result);
     for_rows(values, [&](int64_t row) {
@@ -56,7 +55,7 @@ void softmax(bool log, const Tensor& x, const Tensor& y) {
 
 void softmax_backward(bool log, const Tensor& dy, const Tensor& y, const Tensor& dx) {
   compute_in_float(dx, [&]<class T>(const Tensor& result) {
-    const Tensor gradient = plain(dy, result.dtype()), output = plain(y, result.dtype());
+    const Tensor gradient = compact(dy, result.dtype()), output = compact(y, result.dtype());
     const RowView<T> gradient_of(gradient), output_of(output);
     T* out = pointer<T>(result);
     for_rows(output, [&](int64_t row) {
@@ -70,13 +69,14 @@ void softmax_backward(bool log, const Tensor& dy, const Tensor& y, const Tensor&
 
 void cross_entropy(const Tensor& logits, const CrossEntropyTarget& target, const Tensor& loss) {
   compute_in_float(loss, [&]<class T>(const Tensor& result) {
-    const Tensor values = plain(logits, result.dtype());
+    const Tensor values = compact(logits, result.dtype());
     const RowView<T> row_of(values);
     T* out = pointer<T>(result);
     const T smoothing = T(target.smoothing);
+    const int64_t* classes = pointer<const int64_t>(target.classes);
     for_rows(values, [&](int64_t row) {
       const In<T> x = row_of(row);
-      const int64_t label = target.classes[row];
+      const int64_t label = classes[row];
       if (label == target.ignore_index) {
         out[row] = 0;
         return;
@@ -91,13 +91,14 @@ void cross_entropy(const Tensor& logits, const CrossEntropyTarget& target, const
 void cross_entropy_backward(const Tensor& grad, const Tensor& logits, const CrossEntropyTarget& target,
                             const Tensor& dx) {
   compute_in_float(dx, [&]<class T>(const Tensor& result) {
-    const Tensor values = plain(logits, result.dtype()), scale = plain(grad, result.dtype());
+    const Tensor values = compact(logits, result.dtype()), scale = compact(grad, result.dtype());
     const RowView<T> row_of(values);
     T* out = pointer<T>(result);
+    const int64_t* classes = pointer<const int64_t>(target.classes);
     for_rows(values, [&](int64_t row) {
       const In<T> x = row_of(row);
       Out<T> to(out + row * row_of.n, row_of.n);
-      const int64_t label = target.classes[row];
+      const int64_t label = classes[row];
       if (label == target.ignore_index) {
         to.setZero();
         return;

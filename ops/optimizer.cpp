@@ -6,6 +6,8 @@
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
 #include "ops/cpu/parallel.h"
+#include "ops/formulas.h"
+#include "ops/kernels.h"
 
 namespace gradus {
 
@@ -13,6 +15,8 @@ template <class Rule> void update(const Rule& rule, const Tensor& parameter, con
                                   const std::array<Tensor, Rule::states>& state) {
   using cpu::In, cpu::Out, cpu::chunk;
   parameter.storage()->bump_version();
+  if (!parameter.device().is_cpu())
+    return formula_kernels(parameter).update(place_in<Rule>(formula::Updates{}), &rule, parameter, grad, state);
   const auto run = [&]<class T>() {
     const bool direct = parameter.is_contiguous() && parameter.dtype() == dtype_of<T>();
     const cpu::Reader<T> read_grad(grad);

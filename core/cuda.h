@@ -1,0 +1,30 @@
+#pragma once
+// GPUs. What runs on them is a library of its own, libgradus_cuda.so, which is loaded when a device is first asked for.
+
+#include <cstddef>
+
+#include "core/device.h"
+
+namespace gradus::cuda {
+
+/// The number of GPUs that this program can use; 0 without the CUDA library, a driver or a device.
+int device_count();
+inline bool is_available() { return device_count() > 0; }
+/// Waits until the device has done all that this thread asked of it.
+void synchronize(Device device = Device::cuda());
+
+/// What the core asks of the CUDA library. Errors of the driver are gradus::Error.
+struct Runtime {
+  int (&device_count)();
+  void* (&allocate)(size_t bytes, Device device);
+  void (&deallocate)(void* memory, Device device);
+  /// Between any two devices; done when it returns if one of them is the CPU.
+  void (&copy)(void* to, Device to_device, const void* from, Device from_device, size_t bytes);
+  void (&synchronize)(Device device);
+};
+/// Fails, saying why, where no GPU can be used.
+const Runtime& runtime();
+/// The object of that name in the CUDA library; null if there is none.
+const void* find_symbol(const char* name);
+
+}  // namespace gradus::cuda

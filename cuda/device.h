@@ -1,0 +1,65 @@
+#pragma once
+// What the files of cuda/ share: errors, streams, and how many threads a kernel gets.
+
+#include <algorithm>
+#include <string>
+
+#include "core/error.h"
+#include "core/tensor.h"
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+
+namespace gradus::cuda {
+
+/// Fails with the call and CUDA's own words if a call of the runtime did. Errors of kernels that ran before show here,
+/// too.
+inline void check(cudaError_t error, const char* call) {
+  if (error != cudaSuccess) fail(std::string(call) + ": " + cudaGetErrorString(error));
+}
+
+/// Makes the device current; its stream for this thread. Streams of different threads do not wait for each other.
+inline cudaStream_t stream_on(Device device) {
+  check(cudaSetDevice(device.index), "cudaSetDevice");
+  return cudaStreamPerThread;
+}
+
+/// Runs `kernel(arguments...)` with one thread for each of `count` things, at most; the kernel loops over them with
+/// the grid's size as its step.
+template <class... Parameters, class... Arguments>
+void launch_for(int64_t count, Device device, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  if (count == 0) return;
+  constexpr int64_t block = 256, most_blocks = 4096;  // a few rounds of the largest GPUs
+  const unsigned grid = unsigned(std::min((count + block - 1) / block, most_blocks));
+  check(launch(kernel, {.grid = grid, .block = unsigned(block), .stream = stream_on(device)},
+               std::forward<Arguments>(arguments)...),
+        "kernel launch");
+}
+
+/// Runs `kernel(arguments...)` with a block of `threads` for each of `count` things, at most; it loops over them, too.
+template <class... Parameters, class... Arguments>
+void launch_blocks(int64_t count, int threads, Device device, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  if (count == 0) return;
+  const unsigned grid = unsigned(std::min(count, int64_t(INT32_MAX)));
+  check(launch(kernel, {.grid = grid, .block = unsigned(threads), .stream = stream_on(device)},
+               std::forward<Arguments>(arguments)...),
+        "kernel launch");
+}
+
+/// The address of a tensor's first element.
+template <class T> T* pointer(const Tensor& x) { return static_cast<T*>(x.storage()->data()) + x.offset(); }
+
+/// Calls `run.template operator()<T>(y)` with T float or double; for a bfloat16 y, on a float32 tensor that is then
+/// copied to it.
+template <class F> void compute_in_float(const Tensor& y, F&& run) {
+  if (y.dtype() == float64) return run.template operator()<double>(y);
+  if (y.dtype() == float32) return run.template operator()<float>(y);
+  const Tensor result = Tensor::empty(y.shape(), float32, y.device());
+  run.template operator()<float>(result);
+  copy(result, y);
+}
+
+/// The number of this thread in the grid, and how many threads there are.
+__device__ inline int64_t thread_in_grid() { return int64_t(blockIdx.x) * blockDim.x + threadIdx.x; }
+__device__ inline int64_t threads_in_grid() { return int64_t(gridDim.x) * blockDim.x; }
+
+}  // namespace gradus::cuda
