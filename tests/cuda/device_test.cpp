@@ -36,7 +36,6 @@ struct Net {
 }  // namespace
 
 TEST_CASE("cuda: tensors go to the device and back") {
-  REQUIRE(cuda::is_available());
   manual_seed(1);
   for (Dtype dtype : {float32, float64, bfloat16, int64, boolean}) {
     const Tensor x = to(uniform({4, 6}, -3, 3), dtype);
@@ -69,6 +68,15 @@ TEST_CASE("cuda: numbers and scalars of the CPU stand beside tensors of the devi
   CHECK((2 * x + Tensor(1.)).to_vector<float>() == std::vector<float>{3, 5, 7});
   CHECK((Tensor(1.) - x).device() == gpu);
   CHECK(where(x > 1, x, 0).to_vector<float>() == std::vector<float>{0, 2, 3});
+}
+
+TEST_CASE("cuda: TF32 rounds the factors of a product") {
+  const Tensor one = to(tensor({{1}}), gpu), x = to(tensor({{1 + 0x1p-9, 1 + 0x1p-12}}), gpu);
+  const auto product = [&] { return matmul(one, x).to_vector<float>(); };
+  CHECK(product() == std::vector<float>{1 + 0x1p-9f, 1 + 0x1p-12f});
+  cuda::set_allow_tf32(true);
+  CHECK(product() == std::vector<float>{1 + 0x1p-9f, 1});
+  cuda::set_allow_tf32(false);
 }
 
 TEST_CASE("cuda: errors") {
