@@ -45,6 +45,12 @@ void launch_blocks(int64_t count, int threads, Device device, void (*kernel)(Par
         "kernel launch");
 }
 
+/// The same with a warp for each thing.
+template <class... Parameters, class... Arguments>
+void launch_warps(int64_t count, Device device, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  launch_for(count * 32, device, kernel, std::forward<Arguments>(arguments)...);
+}
+
 /// The address of a tensor's first element.
 template <class T> T* pointer(const Tensor& x) { return static_cast<T*>(x.storage()->data()) + x.offset(); }
 
@@ -58,8 +64,19 @@ template <class F> void compute_in_float(const Tensor& y, F&& run) {
   copy(result, y);
 }
 
+/// Calls `run.template operator()<Stored, Computed>()`: bfloat16 is loaded and stored as such, and computed in float.
+template <class F> void visit_floating(Dtype dtype, F&& run) {
+  if (dtype == float64) run.template operator()<double, double>();
+  else if (dtype == float32) run.template operator()<float, float>();
+  else run.template operator()<BFloat16, float>();
+}
+
 /// The number of this thread in the grid, and how many threads there are.
 __device__ inline int64_t thread_in_grid() { return int64_t(blockIdx.x) * blockDim.x + threadIdx.x; }
 __device__ inline int64_t threads_in_grid() { return int64_t(gridDim.x) * blockDim.x; }
+/// The same of its warp, and its number in that.
+__device__ inline int64_t warp_in_grid() { return thread_in_grid() / 32; }
+__device__ inline int64_t warps_in_grid() { return threads_in_grid() / 32; }
+__device__ inline int lane() { return int(threadIdx.x % 32); }
 
 }  // namespace gradus::cuda

@@ -14,16 +14,7 @@ int64_t first_outside(const Tensor&, int64_t) MISSING
     void conv(const ConvGeometry&, const Tensor&, const Tensor&, const Tensor&, const Tensor&) MISSING
     void conv_input_gradient(const ConvGeometry&, const Tensor&, const Tensor&, const Tensor&) MISSING
     void conv_weight_gradient(const ConvGeometry&, const Tensor&, const Tensor&, const Tensor&) MISSING
-    void softmax(bool, const Tensor&, const Tensor&) MISSING
-    void softmax_backward(bool, const Tensor&, const Tensor&, const Tensor&) MISSING
-    void cross_entropy(const Tensor&, const CrossEntropyTarget&, const Tensor&) MISSING
-    void cross_entropy_backward(const Tensor&, const Tensor&, const CrossEntropyTarget&, const Tensor&) MISSING
-    void norm(const NormLayout&, const NormStatistics&, const Tensor&, const Tensor&, const Tensor&,
-              const Tensor&) MISSING
-    void norm_backward(const NormLayout&, const NormStatistics&, const Tensor&, const Tensor&, const Tensor&,
-                       const Tensor&, const Tensor&, const Tensor&) MISSING
-    void dropout(const Tensor&, double, GeneratorState, const Tensor&) MISSING
-    void resample(const Taps&, const Taps&, const Tensor&, const Tensor&) MISSING
+        void resample(const Taps&, const Taps&, const Tensor&, const Tensor&) MISSING
     void max_pool(const Taps&, const Taps&, const Tensor&, const Tensor&, const Tensor&) MISSING
     void recurrence(const Sequence&, const Tensor&) MISSING
     void recurrence_backward(const Sequence&, const Tensor&, const SequenceGradients&) MISSING

@@ -36,11 +36,11 @@ template <class F, class T> __device__ T warp_reduce(T value, F f) {
 template <class F, class T> __device__ T block_reduce(T value, F f) {
   __shared__ T of_warp[32];
   value = warp_reduce(value, f);
-  const unsigned lane = threadIdx.x % 32, warps = blockDim.x / 32;
+  const int warps = int(blockDim.x / 32);
   __syncthreads();  // before the results of an earlier call are overwritten
-  if (lane == 0) of_warp[threadIdx.x / 32] = value;
+  if (lane() == 0) of_warp[threadIdx.x / 32] = value;
   __syncthreads();
-  return warp_reduce(lane < warps ? of_warp[lane] : F::template neutral<T>(), f);
+  return warp_reduce(lane() < warps ? of_warp[lane()] : F::template neutral<T>(), f);
 }
 
 }  // namespace gradus::cuda

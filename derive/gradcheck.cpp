@@ -233,7 +233,8 @@ GradcheckResult check_gradients(const std::function<Tensor(std::span<const Tenso
   Check([&](std::span<const Tensor> x) { return std::vector{f(x)}; }, inputs, options, result).run();
   if (options.second_order && result) {
     result.order = 2;
-    inputs.push_back(randn(f(inputs).shape(), float64).named("grad_output"));
+    const Tensor y = f(inputs);
+    inputs.push_back(randn(y.shape(), float64).copied_to(y.device()).named("grad_output"));
     Check(gradient_of(f), inputs, options, result).run();
   }
   return result;

@@ -33,6 +33,12 @@ struct Net {
   GRADUS_FIELDS(hidden, norm, out)
 };
 
+struct Perceptron {
+  nn::Linear hidden{5, 4}, out{4, 3};
+  Tensor operator()(const Tensor& x) const { return out(tanh(hidden(x))); }
+  GRADUS_FIELDS(hidden, out)
+};
+
 }  // namespace
 
 TEST_CASE("cuda: tensors go to the device and back") {
@@ -106,7 +112,7 @@ TEST_CASE("cuda: optimisers take the same steps") {
   const auto trained = [](Device device, auto&& make) {
     manual_seed(3);
     const Tensor x = to(randn({8, 5}), device), target = to(randn({8, 3}), device);
-    Net net;
+    Perceptron net;
     to(net, device);
     auto optimizer = make(parameters(net));
     for (int step = 0; step < 10; ++step) {
@@ -125,7 +131,7 @@ TEST_CASE("cuda: optimisers take the same steps") {
       CHECK(distance(back(found.at(name)), values) < 1e-4);
     }
   };
-  using Parameters = decltype(parameters(std::declval<Net&>()));
+  using Parameters = decltype(parameters(std::declval<Perceptron&>()));
   compare([](const Parameters& p) { return optim::SGD(p, {.lr = 0.1, .momentum = 0.9, .nesterov = true}); });
   compare([](const Parameters& p) { return optim::Adam(p, {.lr = 0.01, .weight_decay = 0.1, .amsgrad = true}); });
   compare([](const Parameters& p) { return optim::AdamW(p, {.lr = 0.01}); });
