@@ -5,21 +5,12 @@
 namespace gradus::cuda {
 #define MISSING \
   { gradus::fail("no CUDA kernel yet"); }
-int64_t first_outside(const Tensor&, int64_t) MISSING
-    void select_slices(const Tensor&, int, const Tensor&, const Tensor&) MISSING
-    void add_slices(const Tensor&, int, const Tensor&, const Tensor&) MISSING
-    void select_elements(const Tensor&, int, const Tensor&, const Tensor&) MISSING
-    void add_elements(const Tensor&, int, const Tensor&, const Tensor&) MISSING
-    void copy_slices(const Tensor&, int, const Tensor&, int64_t) MISSING
     void conv(const ConvGeometry&, const Tensor&, const Tensor&, const Tensor&, const Tensor&) MISSING
     void conv_input_gradient(const ConvGeometry&, const Tensor&, const Tensor&, const Tensor&) MISSING
     void conv_weight_gradient(const ConvGeometry&, const Tensor&, const Tensor&, const Tensor&) MISSING
-        void resample(const Taps&, const Taps&, const Tensor&, const Tensor&) MISSING
-    void max_pool(const Taps&, const Taps&, const Tensor&, const Tensor&, const Tensor&) MISSING
     void recurrence(const Sequence&, const Tensor&) MISSING
     void recurrence_backward(const Sequence&, const Tensor&, const SequenceGradients&) MISSING
     void attention(const AttentionSettings&, const Tensor&, const Tensor&, const Tensor&, const Tensor&) MISSING
     void attention_backward(const AttentionSettings&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
                             const Tensor&, const Tensor&, const Tensor&, const Tensor&) MISSING
-    void rotary(const Tensor&, const Tensor&, bool, const Tensor&) MISSING
 }  // namespace gradus::cuda
