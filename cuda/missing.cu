@@ -11,9 +11,6 @@ int64_t first_outside(const Tensor&, int64_t) MISSING
     void select_elements(const Tensor&, int, const Tensor&, const Tensor&) MISSING
     void add_elements(const Tensor&, int, const Tensor&, const Tensor&) MISSING
     void copy_slices(const Tensor&, int, const Tensor&, int64_t) MISSING
-    void conv(const ConvGeometry&, const Tensor&, const Tensor&, const Tensor&, const Tensor&) MISSING
-    void conv_input_gradient(const ConvGeometry&, const Tensor&, const Tensor&, const Tensor&) MISSING
-    void conv_weight_gradient(const ConvGeometry&, const Tensor&, const Tensor&, const Tensor&) MISSING
     void softmax(bool, const Tensor&, const Tensor&) MISSING
     void softmax_backward(bool, const Tensor&, const Tensor&, const Tensor&) MISSING
     void cross_entropy(const Tensor&, const CrossEntropyTarget&, const Tensor&) MISSING
