@@ -38,6 +38,10 @@ struct Cudnn {
                              g.stride.height,    g.stride.width,      g.padding.height,
                              g.padding.width,    g.dilation.height,   g.dilation.width};
     for (const Shape& shape : {g.x, g.weight, g.y}) key.insert(key.end(), shape.begin(), shape.end());
+    if (plans.size() == 4096) {  // shapes that keep changing
+      check(cudaStreamSynchronize(cudaStreamPerThread), "cudaStreamSynchronize");
+      plans.clear();
+    }
     const auto [place, is_new] = plans.try_emplace(std::move(key));
     if (is_new) try {
         place->second.emplace(task, properties);
