@@ -5,9 +5,6 @@
 namespace gradus::cuda {
 #define MISSING \
   { gradus::fail("no CUDA kernel yet"); }
-    void conv(const ConvGeometry&, const Tensor&, const Tensor&, const Tensor&, const Tensor&) MISSING
-    void conv_input_gradient(const ConvGeometry&, const Tensor&, const Tensor&, const Tensor&) MISSING
-    void conv_weight_gradient(const ConvGeometry&, const Tensor&, const Tensor&, const Tensor&) MISSING
     void recurrence(const Sequence&, const Tensor&) MISSING
     void recurrence_backward(const Sequence&, const Tensor&, const SequenceGradients&) MISSING
     void attention(const AttentionSettings&, const Tensor&, const Tensor&, const Tensor&, const Tensor&) MISSING
