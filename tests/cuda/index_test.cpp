@@ -136,8 +136,10 @@ TEST_CASE("cuda: an index outside gives the error of the CPU") {
   };
   const std::vector<std::string> expected = errors(cpu), found = errors(gpu);
   for (size_t i = 0; i < expected.size(); ++i) CHECK(found[i] == expected[i]);
-  CHECK(found[0] == "index_select: index[777] is 8; it must be at least 0 and less than 8, the size of dimension 0 of x (here)");
-  CHECK(found[2] == "embedding: index[1, 377] is 8; it must be at least 0 and less than 8, the number of rows of weight (here)");
+  CHECK(found[0] ==
+        "index_select: index[777] is 8; it must be at least 0 and less than 8, the size of dimension 0 of x (here)");
+  CHECK(found[2] ==
+        "embedding: index[1, 377] is 8; it must be at least 0 and less than 8, the number of rows of weight (here)");
 }
 
 TEST_CASE("cuda: empty tensors") {
@@ -178,17 +180,32 @@ TEST_CASE("cuda: joins of many") {
 TEST_CASE("cuda: pools and interpolation of larger images") {
   const std::vector<std::pair<const char*, Function>> calls{
       {"max 2", [](Inputs x) { return max_pool2d(x[0], 2); }},
-      {"max 3 x 5", [](Inputs x) { return max_pool2d(x[0], {3, 5}, {.stride = 2, .padding = {1, 2}}); }},
+      {"max 3 x 5",
+       [](Inputs x) {
+         return max_pool2d(x[0], {3, 5}, {.stride = 2, .padding = {1, 2}});
+       }},
       {"max dilated", [](Inputs x) { return max_pool2d(x[0], 3, {.stride = 1, .dilation = 3, .ceil_mode = true}); }},
-      {"max adaptive", [](Inputs x) { return adaptive_max_pool2d(x[0], {5, 9}); }},
+      {"max adaptive",
+       [](Inputs x) {
+         return adaptive_max_pool2d(x[0], {5, 9});
+       }},
       {"average 2", [](Inputs x) { return avg_pool2d(x[0], 2); }},
-      {"average 5 x 3", [](Inputs x) {
+      {"average 5 x 3",
+       [](Inputs x) {
          return avg_pool2d(x[0], {5, 3}, {.stride = 3, .padding = {2, 1}, .count_include_pad = false});
        }},
       {"average of all", [](Inputs x) { return adaptive_avg_pool2d(x[0], 1); }},
-      {"average adaptive", [](Inputs x) { return adaptive_avg_pool2d(x[0], {3, 10}); }},
-      {"nearest", [](Inputs x) { return interpolate(x[0], {.size = {40, 11}}); }},
-      {"bilinear", [](Inputs x) { return interpolate(x[0], {.size = {13, 61}, .mode = Interpolation::bilinear}); }}};
+      {"average adaptive",
+       [](Inputs x) {
+         return adaptive_avg_pool2d(x[0], {3, 10});
+       }},
+      {"nearest",
+       [](Inputs x) {
+         return interpolate(x[0], {.size = {40, 11}});
+       }},
+      {"bilinear", [](Inputs x) {
+         return interpolate(x[0], {.size = {13, 61}, .mode = Interpolation::bilinear});
+       }}};
   for (const auto& [name, f] : calls)
     for (const Dtype dtype : floating) {
       CAPTURE(std::string(name));
