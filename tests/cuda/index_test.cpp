@@ -6,7 +6,6 @@
 #include <doctest/doctest.h>
 
 #include <limits>
-#include <sstream>
 
 #include "core/tape.h"
 #include "ops/arithmetic.h"
@@ -206,9 +205,10 @@ TEST_CASE("cuda: pools and interpolation of larger images") {
       {"bilinear", [](Inputs x) {
          return interpolate(x[0], {.size = {13, 61}, .mode = Interpolation::bilinear});
        }}};
-  for (const auto& [name, f] : calls)
+  for (const auto& call : calls)
     for (const Dtype dtype : floating) {
-      CAPTURE(std::string(name));
+      CAPTURE(std::string(call.first));
+      const Function& f = call.second;
       CAPTURE(dtype);
       compare(f, std::vector{random({3, 2, 28, 28}, dtype)}, rounding(dtype));
       // Channels last; and whole numbers, so that many inputs are the largest.
