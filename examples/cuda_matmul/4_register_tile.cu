@@ -16,7 +16,8 @@ __global__ void __launch_bounds__(threads) multiply(int m, int n, int k, const f
   float sum[part][part] = {};
   for (int first = 0; first < k; first += depth) {
 #pragma unroll
-    for (int i = thread; i < tile * depth; i += threads) {
+    for (int load = 0; load < tile * depth / threads; ++load) {
+      const int i = load * threads + thread;
       const int row = first_row + i / depth, from_column = first + i % depth;
       a_tile[i / depth][i % depth] = row < m && from_column < k ? a[row * k + from_column] : 0;
       const int from_row = first + i / tile, column = first_column + i % tile;

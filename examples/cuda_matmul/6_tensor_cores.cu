@@ -43,7 +43,8 @@ __global__ void __launch_bounds__(warps * 32)
 
   for (int first = 0; first < k; first += depth) {
 #pragma unroll
-    for (int i = thread * 8; i < tile * depth; i += warps * 32 * 8) {
+    for (int load = 0; load < tile * depth / (warps * 32 * 8); ++load) {
+      const int i = (load * warps * 32 + thread) * 8;
       const int a_row = i / depth, a_column = i % depth, b_row = i / tile, b_column = i % tile;
       copy_eight(a, m, k, first_row + a_row, first + a_column, &a_tile[a_row][a_column]);
       copy_eight(b, k, n, first + b_row, first_column + b_column, &b_tile[b_row][b_column]);
