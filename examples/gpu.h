@@ -1,5 +1,6 @@
 #pragma once
-// What the programs in cuda_*/ share: errors, memory of the GPU, times, and the figures of some GPUs for their rooflines.
+// What the programs in cuda_*/ share: errors, memory of the GPU, times, and the figures of some GPUs for their
+// rooflines.
 
 #include <cuda_runtime.h>
 #include <fmt/format.h>
@@ -54,8 +55,8 @@ template <class T> class DeviceArray {
   size_t size_;
 };
 
-/// How long `run`, which queues work on the GPU, takes: the mean of as many runs as fit into 200 ms. Events are recorded
-/// by the GPU itself when it gets to them, so the time that the CPU takes to queue the work does not count.
+/// How long `run`, which queues work on the GPU, takes: the mean of as many runs as fit into 200 ms. Events are
+/// recorded by the GPU itself when it gets to them, so the time that the CPU takes to queue the work does not count.
 template <class Run> double milliseconds(const Run& run) {
   cudaEvent_t begin, end;
   check(cudaEventCreate(&begin), "cudaEventCreate");
@@ -76,22 +77,21 @@ template <class Run> double milliseconds(const Run& run) {
   return mean;
 }
 
-/// The figures of a GPU, as its maker states them.
+/// The figures of a GPU as its maker states them, by which rooflines are drawn.
 struct Gpu {
   const char* name;
-  int multiprocessors, float_lanes;         // lanes for float32 of each multiprocessor
-  double clock;                             // GHz, at most
+  int multiprocessors, float_lanes;          // lanes for float32 of each multiprocessor
+  double clock;                              // GHz, at most
   int shared_per_clock, shared_kib, l2_mib;  // bytes that a multiprocessor's shared memory delivers; sizes
-  double bandwidth, tensor_peak;            // GB/s of global memory; TFLOP/s for half precision, summed in float32
+  double bandwidth, tensor_peak;             // GB/s of global memory; TFLOP/s for half precision, summed in float32
 
   double peak() const { return 2e-3 * multiprocessors * float_lanes * clock; }  // TFLOP/s: a multiply-add counts as two
   double shared_bandwidth() const { return double(multiprocessors) * shared_per_clock * clock; }  // GB/s
 };
-constexpr std::array gpus{Gpu{"A100", 108, 64, 1.41, 128, 164, 40, 1555, 312},
-                          Gpu{"H100", 132, 128, 1.98, 128, 228, 50, 3350, 989},
-                          Gpu{"RTX 3090", 82, 128, 1.695, 128, 100, 6, 936, 71},
-                          Gpu{"RTX 4090", 128, 128, 2.52, 128, 100, 72, 1008, 165},
-                          Gpu{"T4", 40, 64, 1.59, 64, 64, 4, 320, 65}};
+constexpr std::array gpus{
+    Gpu{"A100", 108, 64, 1.41, 128, 164, 40, 1555, 312}, Gpu{"H100", 132, 128, 1.98, 128, 228, 50, 3350, 989},
+    Gpu{"RTX 3090", 82, 128, 1.695, 128, 100, 6, 936, 71}, Gpu{"RTX 4090", 128, 128, 2.52, 128, 100, 72, 1008, 165},
+    Gpu{"T4", 40, 64, 1.59, 64, 64, 4, 320, 65}};
 
 inline std::vector<std::string> gpu_names() {
   std::vector<std::string> names;
@@ -106,19 +106,19 @@ inline const Gpu& find_gpu(std::string_view name) {
 }
 
 inline void print_memory_of(const Gpu& gpu) {
-  fmt::print("Memory of the {}, from near to far, and how fast all {} multiprocessors together read it:\n", gpu.name,
+  fmt::print("Memory of the {}, from near to far; speeds are those of all {} multiprocessors together:\n", gpu.name,
              gpu.multiprocessors);
-  fmt::print("  registers      256 KiB a multiprocessor   each thread its own, up to 255 of 4 bytes; no waiting\n");
-  fmt::print("  shared memory  {} KiB a multiprocessor   {:.1f} TB/s, shared by the threads of a block\n", gpu.shared_kib,
-             gpu.shared_bandwidth() * 1e-3);
-  fmt::print("  L2 cache       {} MiB                     shared by all multiprocessors\n", gpu.l2_mib);
-  fmt::print("  global memory  GiB                        {:.2f} TB/s, read in sectors of 32 bytes\n",
-             gpu.bandwidth * 1e-3);
+  fmt::print("  registers      256 KiB a multiprocessor, up to 255 of 4 bytes for each thread: no waiting\n");
+  fmt::print("  shared memory  {} KiB a multiprocessor, for the threads of a block: {:.0f} GB/s\n", gpu.shared_kib,
+             gpu.shared_bandwidth());
+  fmt::print("  L2 cache       {} MiB for all\n", gpu.l2_mib);
+  fmt::print("  global memory  for all, moved in sectors of 32 bytes: {:.0f} GB/s\n", gpu.bandwidth);
 }
 
 inline void print_about_emulator(const char* program) {
   fmt::print(
-      "\nThe kernels ran on the CPU: there are no times, for they would say nothing about a GPU. What the kernels do with\n"
-      "memory is the same there: GRADUS_CUDA_REPORT=1 {} adds a report of the sectors and bank conflicts.\n",
+      "\nThe kernels ran on an emulated GPU: there are no times, for they would say nothing about a real one. For what "
+      "the\n"
+      "kernels do with memory, sectors and bank conflicts, run\n  GRADUS_CUDA_REPORT=1 {}\n",
       program);
 }

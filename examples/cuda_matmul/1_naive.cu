@@ -23,14 +23,16 @@ cudaError_t run(const Problem& p) {
                               p.b, p.c);
 }
 
-// Of one multiply-add by each of 32 lanes. Their elements of a lie in 32 rows, so in 32 sectors; b's is the same for all.
+// Of one multiply-add by each of 32 lanes. Their elements of a lie in 32 rows, so in 32 sectors; b's is the same for
+// all.
 constexpr double flop = 2 * 32, sectors = 32 + 1;
 
 }  // namespace
 
 const Step naive{
     .name = "1 naive",
-    .explanation = R"(One thread for each element of c, in blocks of 32 x 8 threads, as many blocks as cover c. Each thread
+    .explanation =
+        R"(One thread for each element of c, in blocks of 32 x 8 threads, as many blocks as cover c. Each thread
 reads its row of a and its column of b: 2 FLOP for 2 loads.
 A warp is 32 threads that execute every instruction together, and here its lanes stand in 32 rows of c.
 So one load of a touches 32 places, each k floats from the next. Memory moves sectors of 32 bytes: of

@@ -30,7 +30,8 @@ constexpr double flop = 2 * 32, sectors = 1 + 32 * 4 / sector_bytes;
 
 const Step coalesced{
     .name = "2 coalesced",
-    .explanation = R"(Only x and y are exchanged: threadIdx.x now counts columns, so the lanes of a warp stand beside each other
+    .explanation =
+        R"(Only x and y are exchanged: threadIdx.x now counts columns, so the lanes of a warp stand beside each other
 in c. Their loads of b are 32 neighbouring floats, 4 full sectors, and so are their stores to c; their
 load of a is one address for all. Such access is called coalesced. Still every multiply-add waits for two
 loads, and an element of a is requested again by each of the warps that cover its row of c.)",

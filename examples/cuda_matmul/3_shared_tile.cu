@@ -41,7 +41,8 @@ constexpr double warp_flop = 2 * 32, wavefronts = 1 + 1;
 
 const Step shared_tile{
     .name = "3 shared tile",
-    .explanation = R"(A block of 32 x 32 threads computes a tile of c. Together its threads copy a tile of a and a tile of b
+    .explanation =
+        R"(A block of 32 x 32 threads computes a tile of c. Together its threads copy a tile of a and a tile of b
 to shared memory, wait at a barrier, and each reads its row and column there. Every float fetched from
 global memory is used 32 times, so the arithmetic intensity is tile / 4 = 8 FLOP for each byte.
 Now shared memory is the limit: still 2 loads for one multiply-add. A load by a warp takes the whole

@@ -62,7 +62,8 @@ constexpr double warp_flop = 2. * 32 * part * part, wavefronts = part * 2 + part
 
 const Step register_tile{
     .name = "4 register tile",
-    .explanation = R"(Each thread computes 8 x 8 elements of c in registers: for 64 multiply-adds it loads 8 + 8 floats from
+    .explanation =
+        R"(Each thread computes 8 x 8 elements of c in registers: for 64 multiply-adds it loads 8 + 8 floats from
 shared memory instead of 128. 16 x 16 threads compute 128 x 128 elements of c, so each float fetched from
 global memory is used 128 times: 32 FLOP for each byte. Fewer threads fit on a multiprocessor, as each has
 over 64 registers for sums alone, but each has 64 independent sums to work on while it waits.

@@ -50,8 +50,7 @@ __global__ void __launch_bounds__(threads) multiply(int m, int n, int k, const f
     a_tile[a_column + 1][a_row] = of_a.y;
     a_tile[a_column + 2][a_row] = of_a.z;
     a_tile[a_column + 3][a_row] = of_a.w;
-    *reinterpret_cast<float4*>(&b_tile[b_row][b_column]) =
-        load_four(b, k, n, first + b_row, first_column + b_column);
+    *reinterpret_cast<float4*>(&b_tile[b_row][b_column]) = load_four(b, k, n, first + b_row, first_column + b_column);
     __syncthreads();
 #pragma unroll
     for (int p = 0; p < depth; ++p) {
@@ -91,15 +90,16 @@ cudaError_t run(const Problem& p) {
 
 static_assert(tile * depth == 4 * threads, "each thread loads four floats of either tile");
 constexpr double flop = 2. * tile * tile * depth, bytes = 4. * depth * (tile + tile);
-// Of a warp, 2 × 16 threads, for one p: two loads of 2 different words of 16 bytes from a, which come at once, and two of
-// 16 such words, 256 bytes, from b.
+// Of a warp, 2 × 16 threads, for one p: two loads of 2 different words of 16 bytes from a, which come at once, and two
+// of 16 such words, 256 bytes, from b.
 constexpr double warp_flop = 2. * 32 * part * part, wavefronts = 2 * 1 + 2 * 2;
 
 }  // namespace
 
 const Step vectorized{
     .name = "5 vectorized",
-    .explanation = R"(The same tiles, but every access is a float4: one instruction for 16 bytes, a quarter of the instructions.
+    .explanation =
+        R"(The same tiles, but every access is a float4: one instruction for 16 bytes, a quarter of the instructions.
 A thread's 8 columns are now 4 of the left half of the tile and 4 of the right, so that 16 threads read
 64 neighbouring floats: no bank is asked twice, and the stores to c are coalesced as well. The tile of a is
 stored transposed, so that the floats that a thread reads are neighbours there, too; its lines are padded

@@ -8,9 +8,9 @@
 
 namespace {
 
-constexpr int tile = 128, depth = 32, core = 16;            // a block: 128 × 128 elements of c, 32 products at a time
+constexpr int tile = 128, depth = 32, core = 16;             // a block: 128 × 128 elements of c, 32 products at a time
 constexpr int warp_rows = 32, warp_columns = 64, warps = 8;  // a warp: 32 × 64 elements of c, 2 × 4 matrices
-constexpr int padding = 8;  // moves each line of a tile on by 4 banks
+constexpr int padding = 8;                                   // moves each line of a tile on by 4 banks
 
 #ifdef __CUDACC__
 namespace wmma = nvcuda::wmma;
@@ -102,7 +102,8 @@ constexpr double warp_flop = 2. * warp_rows * warp_columns * core, warp_bytes = 
 
 const Step tensor_cores{
     .name = "6 Tensor Cores",
-    .explanation = R"(A warp as a whole multiplies matrices of 16 x 16: mma_sync is one instruction to the programmer, executed
+    .explanation =
+        R"(A warp as a whole multiplies matrices of 16 x 16: mma_sync is one instruction to the programmer, executed
 by circuits made for it, with factors in half precision (11 bits) and sums in float32. Halves also take
 half the memory: 64 FLOP for each byte. The tiles are the same as before; a warp computes 32 x 64 elements
 of c as 2 x 4 such matrices. The price is in the error: a and b were rounded to half precision before.

@@ -1,6 +1,9 @@
-// The product of two matrices on a GPU, from the simplest kernel to Tensor Cores in six steps, each in a file of its own
-// beside this one: what a step changes, why that is faster, how large its error is; and on a GPU its time beside cuBLAS.
+// The product of two matrices on a GPU, from the simplest kernel to Tensor Cores in six steps, each in a file of its
+// own beside this one: what a step changes, why that is faster, how large its error is; and on a GPU its time beside
+// cuBLAS.
 
+#include "examples/cuda_matmul/matmul.h"
+//
 #include <cublas_v2.h>
 
 #include <CLI/CLI.hpp>
@@ -8,7 +11,6 @@
 #include <iostream>
 #include <random>
 
-#include "examples/cuda_matmul/matmul.h"
 #include "examples/gpu.h"
 
 namespace {
@@ -31,9 +33,10 @@ class Cublas {
     const cudaDataType type = in_half ? CUDA_R_16F : CUDA_R_32F;
     const void* a = in_half ? static_cast<const void*>(p.a_half) : p.a;
     const void* b = in_half ? static_cast<const void*>(p.b_half) : p.b;
-    check(cublasGemmStridedBatchedEx(handle_, CUBLAS_OP_N, CUBLAS_OP_N, p.n, p.m, p.k, &one, b, type, p.n, 0, a, type,
-                                     p.k, 0, &zero, p.c, CUDA_R_32F, p.n, 0, 1, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
-          "cublasGemmStridedBatchedEx");
+    check(
+        cublasGemmStridedBatchedEx(handle_, CUBLAS_OP_N, CUBLAS_OP_N, p.n, p.m, p.k, &one, b, type, p.n, 0, a, type,
+                                   p.k, 0, &zero, p.c, CUDA_R_32F, p.n, 0, 1, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+        "cublasGemmStridedBatchedEx");
   }
 
  private:
@@ -60,7 +63,7 @@ struct Reference {
   std::vector<double> rows;
 
   Reference(const Problem& size, const std::vector<float>& a, const std::vector<float>& b) : n(size.n) {
-    constexpr double most = 1 << 28;  // multiply-adds
+    constexpr double most = 1 << 28;                                     // multiply-adds
     step = int(std::ceil(double(size.m) * size.n * size.k / most)) | 1;  // odd: it falls on all places of a tile
     for (int row = 0; row < size.m; row += step) {
       std::vector<double> sums(size_t(n), 0.);
@@ -91,17 +94,22 @@ double tolerance(int k, bool in_half) {
 }
 
 // The roofline: computing is limited by the peak, and by how fast the bytes it needs come.
-double roofline(double peak, double intensity, double bandwidth) { return std::min(peak, intensity * bandwidth * 1e-3); }
+double roofline(double peak, double intensity, double bandwidth) {
+  return std::min(peak, intensity * bandwidth * 1e-3);
+}
 
 void print_problem(const Problem& size, const Gpu& gpu) {
   const double m = size.m, n = size.n, k = size.k, flop = 2 * m * n * k, bytes = 4 * (m * k + k * n + m * n);
-  fmt::print("c = a·b with a {} x {}, b {} x {}: 2·m·n·k = {:.4g} GFLOP. The matrices have {:.4g} MB; if each were moved\n",
-             size.m, size.k, size.k, size.n, flop * 1e-9, bytes * 1e-6);
+  fmt::print(
+      "c = a·b with a {} x {}, b {} x {}: 2·m·n·k = {:.4g} GFLOP. The matrices have {:.4g} MB; if each were moved\n",
+      size.m, size.k, size.k, size.n, flop * 1e-9, bytes * 1e-6);
   fmt::print("once only, the arithmetic intensity would be {:.4g} FLOP for each byte.\n\n", flop / bytes);
   print_memory_of(gpu);
-  fmt::print("It computes {:.1f} TFLOP/s in float32, {:.0f} with Tensor Cores in half precision. Roofline: with fewer than\n"
-             "{:.1f} FLOP for each byte of global memory ({:.0f} with Tensor Cores) it waits for memory, not for arithmetic.\n",
-             gpu.peak(), gpu.tensor_peak, gpu.peak() / gpu.bandwidth * 1e3, gpu.tensor_peak / gpu.bandwidth * 1e3);
+  fmt::print(
+      "It computes {:.1f} TFLOP/s in float32, {:.0f} with Tensor Cores in half precision. Roofline: with fewer than\n"
+      "{:.1f} FLOP for each byte of global memory ({:.0f} with Tensor Cores) it waits for memory, not for arithmetic.\n"
+      "The limits below count every request: where a cache answers, a kernel may be faster than the first of them.\n",
+      gpu.peak(), gpu.tensor_peak, gpu.peak() / gpu.bandwidth * 1e3, gpu.tensor_peak / gpu.bandwidth * 1e3);
 }
 
 void print_explanation(const Step& step, const Gpu& gpu) {
@@ -109,8 +117,8 @@ void print_explanation(const Step& step, const Gpu& gpu) {
   const double peak = step.uses_tensor_cores ? gpu.tensor_peak : gpu.peak();
   const auto print_limit = [&](const char* memory, double intensity, double bandwidth) {
     const double limit = roofline(peak, intensity, bandwidth);
-    fmt::print("  {:<14} {:6.2f} FLOP/byte x {:5.2f} TB/s: at most {:6.2f} TFLOP/s, {:3.0f} % of the peak\n", memory,
-               intensity, bandwidth * 1e-3, limit, 100 * limit / peak);
+    fmt::print("  {}: {:5.2f} FLOP/byte x {:5.0f} GB/s: at most {:6.2f} TFLOP/s, {:5.1f} % of the peak\n", memory,
+               intensity, bandwidth, limit, 100 * limit / peak);
   };
   print_limit("global memory", step.global_intensity, gpu.bandwidth);
   if (step.shared_intensity > 0) print_limit("shared memory", step.shared_intensity, gpu.shared_bandwidth());
@@ -123,8 +131,8 @@ bool run_ladder(const std::vector<const Step*>& steps, Problem size, bool emulat
   const DeviceArray<float> device_a(a), device_b(b);
   const DeviceArray<__half> a_half(to_half(a)), b_half(to_half(b));
   DeviceArray<float> device_c(size_t(size.m) * size_t(size.n));
-  const Problem problem{size.m,        size.n,        size.k,         device_a.data(), device_b.data(),
-                        a_half.data(), b_half.data(), device_c.data()};
+  const Problem problem{size.m,          size.n,        size.k,        device_a.data(),
+                        device_b.data(), a_half.data(), b_half.data(), device_c.data()};
   const double flop = 2. * size.m * size.n * size.k;
   bool all_good = true;
   const auto measure = [&](const char* name, bool in_half, double time_of_cublas, const auto& run) {
@@ -189,7 +197,6 @@ int main(int argc, char** argv) try {
 
   print_problem(problem, gpu);
   for (const Step* step : steps) print_explanation(*step, gpu);
-  fmt::print("\nWhat the caches answer does not wait for global memory: a kernel may be faster than its first limit.\n");
   const bool all_good = run_ladder(steps, problem, emulated);
   if (emulated) print_about_emulator(argv[0]);
   else fmt::print("Run on: {}\n", device);

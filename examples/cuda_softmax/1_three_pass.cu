@@ -28,7 +28,8 @@ cudaError_t run(const Problem& p) {
 
 const Step three_pass{
     .name = "1 three passes",
-    .explanation = R"(One thread for each row reads it three times: for the largest element, which is subtracted so that no
+    .explanation =
+        R"(One thread for each row reads it three times: for the largest element, which is subtracted so that no
 exponential overflows, for the sum of the exponentials, and for the quotients. The 32 lanes of a warp
 execute every load together, for the same column of 32 rows. Memory moves sectors of 32 bytes, and of
 each one lane uses 4 bytes; a cache may keep the rest for the next columns if it is large enough. Rows

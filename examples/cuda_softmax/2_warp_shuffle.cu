@@ -44,7 +44,8 @@ cudaError_t run(const Problem& p) {
 
 const Step warp_shuffle{
     .name = "2 warp shuffles",
-    .explanation = R"(A warp for each row. Its lanes read 32 neighbouring floats at a time, 4 full sectors: the access is
+    .explanation =
+        R"(A warp for each row. Its lanes read 32 neighbouring floats at a time, 4 full sectors: the access is
 coalesced. Each lane has the largest element and the sum of its own columns; by __shfl_xor_sync lanes read
 each other's registers, and after 5 exchanges all 32 have the result, without shared memory or a barrier.
 Best for many rows that are not long.)",

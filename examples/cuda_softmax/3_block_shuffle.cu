@@ -53,7 +53,8 @@ cudaError_t run(const Problem& p) {
 
 const Step block_shuffle{
     .name = "3 block shuffles",
-    .explanation = R"(A block of 256 threads for each row, for rows that are few and long: 8 warps read at once, and more
+    .explanation =
+        R"(A block of 256 threads for each row, for rows that are few and long: 8 warps read at once, and more
 loads are under way while each takes its half a microsecond. Shuffles reach only within a warp; so each
 warp leaves its result in shared memory, a barrier waits for all 8, and every warp reduces those once more.
 The bytes are the same as before.)",

@@ -26,7 +26,8 @@ cudaError_t run(const Problem& p) {
 
 const Step online{
     .name = "4 online",
-    .explanation = R"(The largest element and the sum in one pass: each thread keeps the largest of its elements so far, m, and
+    .explanation =
+        R"(The largest element and the sum in one pass: each thread keeps the largest of its elements so far, m, and
 the sum of exp(x - m). When a larger x comes, the sum is multiplied by exp(m - x), and goes on. Two such
 pairs combine in the same way, by shuffles. A row is read twice instead of three times, for some more
 arithmetic, which waits less than memory does. This is also the heart of FlashAttention, where the rows of

@@ -25,16 +25,17 @@ __global__ void softmax(int columns, const float* x, float* y) {
 }
 
 cudaError_t run(const Problem& p) {
-  return gradus::cuda::launch(
-      softmax, {.grid = unsigned(p.rows), .block = threads, .shared = size_t(p.columns) * sizeof(float)}, p.columns,
-      p.x, p.y);
+  return gradus::cuda::launch(softmax,
+                              {.grid = unsigned(p.rows), .block = threads, .shared = size_t(p.columns) * sizeof(float)},
+                              p.columns, p.x, p.y);
 }
 
 }  // namespace
 
 const Step one_read{
     .name = "5 one read",
-    .explanation = R"(On the first pass the row is also copied to shared memory, and read from there on the second: each element
+    .explanation =
+        R"(On the first pass the row is also copied to shared memory, and read from there on the second: each element
 is read once from global memory and written once, the least that is possible. A block may have 48 KiB of
 shared memory without further ado, so rows have at most 12,000 elements. Long rows leave room for few
 blocks on a multiprocessor, and if the L2 cache held the row anyway, little is gained: measure.)",

@@ -1,6 +1,6 @@
-// Softmax of the rows of a matrix on a GPU, in five steps, each in a file of its own beside this one: a kernel that does
-// little arithmetic and is as fast as its memory accesses. What a step changes, why that is faster, how large its error
-// is; and on a GPU its time beside that of copying the matrix.
+// Softmax of the rows of a matrix on a GPU, in five steps, each in a file of its own beside this one: a kernel that
+// does little arithmetic and is as fast as its memory accesses. What a step changes, why that is faster, how large its
+// error is; and on a GPU its time beside that of copying the matrix.
 
 #include <CLI/CLI.hpp>
 #include <cmath>
@@ -59,19 +59,21 @@ double tolerance(int columns) { return std::ldexp(64 + 4 * std::sqrt(columns), -
 
 void print_problem(const Problem& size, const Gpu& gpu) {
   const double elements = double(size.rows) * size.columns;
-  fmt::print("Softmax of {} rows of {} floats, {:.4g} MB. Each is read and written once at least: 8 bytes, for about 5 FLOP\n"
-             "and an exponential. So the arithmetic intensity is below 1 FLOP for each byte: only memory counts.\n\n",
-             size.rows, size.columns, elements * float_bytes * 1e-6);
+  fmt::print(
+      "Softmax of {} rows of {} floats, {:.4g} MB. Each is read and written once at least: 8 bytes, for about 5 FLOP\n"
+      "and an exponential. So the arithmetic intensity is below 1 FLOP for each byte: only memory counts.\n\n",
+      size.rows, size.columns, elements * float_bytes * 1e-6);
   print_memory_of(gpu);
-  fmt::print("It computes {:.1f} TFLOP/s, and so it waits for memory below {:.1f} FLOP for each byte of global memory.\n",
-             gpu.peak(), gpu.peak() / gpu.bandwidth * 1e3);
+  fmt::print(
+      "It computes {:.1f} TFLOP/s, and so it waits for memory below {:.1f} FLOP for each byte of global memory.\n",
+      gpu.peak(), gpu.peak() / gpu.bandwidth * 1e3);
 }
 
 void print_explanation(const Step& step, const Problem& size, const Gpu& gpu) {
   fmt::print("\n{}\n{}\n", step.name, step.explanation);
   const double microseconds = step.bytes * size.rows * size.columns / gpu.bandwidth * 1e-3;
-  fmt::print("  {:.0f} bytes for each element, if no cache helps: at least {:.4g} us at {:.2f} TB/s\n", step.bytes,
-             microseconds, gpu.bandwidth * 1e-3);
+  fmt::print("  {:.0f} bytes for each element, if no cache helps: at least {:.3g} us at {:.0f} GB/s\n", step.bytes,
+             microseconds, gpu.bandwidth);
 }
 
 // Runs the steps and prints a line for each; whether all errors are small enough.
@@ -107,7 +109,8 @@ bool run_steps(const std::vector<const Step*>& steps, const Problem& size, bool 
     const double error = largest_error(device_y.to_host(), reference);
     const bool good = error <= allowed;
     all_good = all_good && good;
-    fmt::print("{:<18} {:10.2e} {:10.2e}{}", step->name, error, allowed, good ? "" : "   WRONG: more than rounding explains");
+    fmt::print("{:<18} {:10.2e} {:10.2e}{}", step->name, error, allowed,
+               good ? "" : "   WRONG: more than rounding explains");
     if (emulated) fmt::print("\n");
     else print_time(milliseconds(run));
   }
