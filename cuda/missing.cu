@@ -25,10 +25,5 @@ int64_t first_outside(const Tensor&, int64_t) MISSING
     void dropout(const Tensor&, double, GeneratorState, const Tensor&) MISSING
     void resample(const Taps&, const Taps&, const Tensor&, const Tensor&) MISSING
     void max_pool(const Taps&, const Taps&, const Tensor&, const Tensor&, const Tensor&) MISSING
-    void recurrence(const Sequence&, const Tensor&) MISSING
-    void recurrence_backward(const Sequence&, const Tensor&, const SequenceGradients&) MISSING
-    void attention(const AttentionSettings&, const Tensor&, const Tensor&, const Tensor&, const Tensor&) MISSING
-    void attention_backward(const AttentionSettings&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
-                            const Tensor&, const Tensor&, const Tensor&, const Tensor&) MISSING
     void rotary(const Tensor&, const Tensor&, bool, const Tensor&) MISSING
 }  // namespace gradus::cuda
