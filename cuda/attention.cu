@@ -173,7 +173,7 @@ int64_t items_of(const Tensor& x) {
 // put together from its tiles: with m the largest score so far and l = Σ exp(score − m), what was summed up before is
 // multiplied by exp(m_before − m) whenever m grows. Each lane sums up its own scores, the warp in the end.
 template <class E, class T>
-__global__ void __launch_bounds__(threads) attend(int64_t blocks, Scores<T> scores, Matrices<const E> q,
+__global__ void __launch_bounds__(threads, 2) attend(int64_t blocks, Scores<T> scores, Matrices<const E> q,
                                                   Matrices<const E> k, Matrices<const E> v, Matrices<E> y,
                                                   T* log_sum_exp) {
   __shared__ Tile<T> left, right, weights;
@@ -239,7 +239,7 @@ template <class E, class T> struct Gradients {
 // dq = scale·ds·k, by a block for 32 queries (2·T·S·(2E + Ev) FLOPs); or dk = scale·dsᵀ·q and dv = pᵀ·dy, by a block
 // for 32 keys, which works on the transposed tiles (4·T·S·(E + Ev) FLOPs). No sum is shared by two blocks.
 template <bool of_keys, class E, class T>
-__global__ void __launch_bounds__(threads) attend_backward(int64_t blocks, Scores<T> scores, Gradients<E, T> x) {
+__global__ void __launch_bounds__(threads, 2) attend_backward(int64_t blocks, Scores<T> scores, Gradients<E, T> x) {
   __shared__ Tile<T> left, right, ds, dropped_p;
   for (int64_t block = blockIdx.x; block < blocks; block += gridDim.x) {
     const Work work = of_keys ? Work(block, scores.keys, max(x.k.first.columns, x.v.first.columns))
