@@ -1,6 +1,7 @@
 #pragma once
 // Everything: tensors, the tape, operations, derivations, layers, optimisers and data.
 
+#include "core/cuda.h"
 #include "core/node.h"
 #include "core/random.h"
 #include "core/tape.h"

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <atomic>
 #include <string>
 
 #include "core/error.h"
@@ -40,7 +41,12 @@ const Library& library() {
   return *loaded;
 }
 
+constinit std::atomic<bool> tf32_allowed{false};
+
 }  // namespace
+
+bool allow_tf32() { return tf32_allowed; }
+void set_allow_tf32(bool allow) { tf32_allowed = allow; }
 
 int device_count() { return library().why_not.empty() ? library().runtime->device_count() : 0; }
 

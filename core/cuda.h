@@ -13,6 +13,11 @@ inline bool is_available() { return device_count() > 0; }
 /// Waits until the device has done all that this thread asked of it.
 void synchronize(Device device = Device::cuda());
 
+/// Whether products of float32 matrices may round their factors to 10 bits of mantissa (TF32), which Tensor Cores
+/// multiply many times as fast. False at the start.
+bool allow_tf32();
+void set_allow_tf32(bool allow);
+
 /// What the core asks of the CUDA library. Errors of the driver are gradus::Error.
 struct Runtime {
   int (&device_count)();

@@ -8,6 +8,8 @@
 #include "core/tensor.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
+//
+#include <nvtx3/nvToolsExt.h>
 
 namespace gradus::cuda {
 
@@ -23,26 +25,38 @@ inline cudaStream_t stream_on(Device device) {
   return cudaStreamPerThread;
 }
 
+/// Queues a kernel on this thread's stream. NVIDIA's profilers show it under the name of the operation under way.
+template <class... Parameters, class... Arguments>
+void launch_grid(int64_t grid, int block, Device device, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  const cudaStream_t stream = stream_on(device);
+  nvtxRangePushA(Scope::current() ? Scope::current()->operation() : "gradus");
+  const cudaError_t error = launch(kernel, {.grid = unsigned(grid), .block = unsigned(block), .stream = stream},
+                                   std::forward<Arguments>(arguments)...);
+  nvtxRangePop();
+  check(error, "kernel launch");
+}
+
 /// Runs `kernel(arguments...)` with one thread for each of `count` things, at most; the kernel loops over them with
 /// the grid's size as its step.
 template <class... Parameters, class... Arguments>
 void launch_for(int64_t count, Device device, void (*kernel)(Parameters...), Arguments&&... arguments) {
-  if (count == 0) return;
   constexpr int64_t block = 256, most_blocks = 4096;  // a few rounds of the largest GPUs
-  const unsigned grid = unsigned(std::min((count + block - 1) / block, most_blocks));
-  check(launch(kernel, {.grid = grid, .block = unsigned(block), .stream = stream_on(device)},
-               std::forward<Arguments>(arguments)...),
-        "kernel launch");
+  if (count > 0)
+    launch_grid(std::min((count + block - 1) / block, most_blocks), block, device, kernel,
+                std::forward<Arguments>(arguments)...);
 }
 
 /// Runs `kernel(arguments...)` with a block of `threads` for each of `count` things, at most; it loops over them, too.
 template <class... Parameters, class... Arguments>
 void launch_blocks(int64_t count, int threads, Device device, void (*kernel)(Parameters...), Arguments&&... arguments) {
-  if (count == 0) return;
-  const unsigned grid = unsigned(std::min(count, int64_t(INT32_MAX)));
-  check(launch(kernel, {.grid = grid, .block = unsigned(threads), .stream = stream_on(device)},
-               std::forward<Arguments>(arguments)...),
-        "kernel launch");
+  if (count > 0)
+    launch_grid(std::min(count, int64_t(INT32_MAX)), threads, device, kernel, std::forward<Arguments>(arguments)...);
+}
+
+/// The same with a warp for each thing.
+template <class... Parameters, class... Arguments>
+void launch_warps(int64_t count, Device device, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  launch_for(count * 32, device, kernel, std::forward<Arguments>(arguments)...);
 }
 
 /// The address of a tensor's first element.
@@ -58,8 +72,19 @@ template <class F> void compute_in_float(const Tensor& y, F&& run) {
   copy(result, y);
 }
 
+/// Calls `run.template operator()<Stored, Computed>()`: bfloat16 is loaded and stored as such, and computed in float.
+template <class F> void visit_floating(Dtype dtype, F&& run) {
+  if (dtype == float64) run.template operator()<double, double>();
+  else if (dtype == float32) run.template operator()<float, float>();
+  else run.template operator()<BFloat16, float>();
+}
+
 /// The number of this thread in the grid, and how many threads there are.
 __device__ inline int64_t thread_in_grid() { return int64_t(blockIdx.x) * blockDim.x + threadIdx.x; }
 __device__ inline int64_t threads_in_grid() { return int64_t(gridDim.x) * blockDim.x; }
+/// The same of its warp, and its number in that.
+__device__ inline int64_t warp_in_grid() { return thread_in_grid() / 32; }
+__device__ inline int64_t warps_in_grid() { return threads_in_grid() / 32; }
+__device__ inline int lane() { return int(threadIdx.x % 32); }
 
 }  // namespace gradus::cuda

@@ -1,5 +1,6 @@
 // The matrix product, by cuBLAS.
 
+#include "core/cuda.h"
 #include "cuda/device.h"
 #include "cuda/view.h"
 //
@@ -88,7 +89,9 @@ void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b
   if (std::max({m, n, k}) > INT32_MAX) fail("a dimension is larger than cuBLAS takes (2^31 − 1)");
   const Factor left(a, transpose_a), right(b, transpose_b);
   const cudaDataType type = type_of(y.dtype());
-  const cublasComputeType_t compute = y.dtype() == float64 ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F;
+  const cublasComputeType_t compute = y.dtype() == float64                   ? CUBLAS_COMPUTE_64F
+                                      : y.dtype() == float32 && allow_tf32() ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                                             : CUBLAS_COMPUTE_32F;
   const double one = 1, beta = bias.defined() ? 1 : 0;
   const float one_in_float = 1, beta_in_float = float(beta);
   const bool in_double = y.dtype() == float64;

@@ -101,13 +101,12 @@ template <class T> __device__ bool is_better(bool largest, T value, int64_t at, 
 
 // A warp for each row.
 template <class T> __global__ void find_extremes(bool largest, const T* x, int64_t rows, int64_t n, int64_t* y) {
-  const int lane = threadIdx.x % 32;
-  for (int64_t row = thread_in_grid() / 32; row < rows; row += threads_in_grid() / 32) {
+  for (int64_t row = warp_in_grid(); row < rows; row += warps_in_grid()) {
     using Compared =
         std::conditional_t<std::is_same_v<T, BFloat16>, float, std::conditional_t<std::is_same_v<T, bool>, int, T>>;
-    int64_t at = min(int64_t(lane), n - 1);
+    int64_t at = min(int64_t(lane()), n - 1);
     Compared best = Compared(x[row * n + at]);
-    for (int64_t i = lane + 32; i < n; i += 32) {
+    for (int64_t i = lane() + 32; i < n; i += 32) {
       const Compared value = Compared(x[row * n + i]);
       if (is_better(largest, value, i, best, at)) best = value, at = i;
     }
@@ -116,7 +115,7 @@ template <class T> __global__ void find_extremes(bool largest, const T* x, int64
       const int64_t other_at = __shfl_xor_sync(all_lanes, at, distance);
       if (is_better(largest, other, other_at, best, at)) best = other, at = other_at;
     }
-    if (lane == 0) y[row] = at;
+    if (lane() == 0) y[row] = at;
   }
 }
 
@@ -125,8 +124,7 @@ template <class T> __global__ void find_extremes(bool largest, const T* x, int64
 void arg_extreme(bool largest, const Tensor& x, int64_t n, const Tensor& y) {
   const int64_t rows = y.numel();
   visit(x.dtype(), [&]<class T>() {
-    launch_blocks((rows + 7) / 8, 256, x.device(), find_extremes<T>, largest, pointer<const T>(x), rows, n,
-                  pointer<int64_t>(y));
+    launch_warps(rows, x.device(), find_extremes<T>, largest, pointer<const T>(x), rows, n, pointer<int64_t>(y));
   });
 }
 

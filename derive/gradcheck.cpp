@@ -67,7 +67,7 @@ class Check {
       const Tensor weight = uniform(each.shape(), 0.5, 1.5, float64, generator_);
       weights_.push_back(weight.to_vector<double>());
       values_.push_back(each.to_vector<double>());
-      if (each.needs_grad()) y.push_back(each), weights.push_back(weight);
+      if (each.needs_grad()) y.push_back(each), weights.push_back(weight.copied_to(each.device()));
     }
     if (y.empty()) {
       result_.problem = "no gradient flows from the result to an input";
@@ -174,7 +174,7 @@ class Check {
     std::vector<Tensor> x = inputs_;
     Values values = x[k].to_vector<double>();
     for (size_t i = size_t(begin); i < size_t(end); ++i) values[i] += distance * direction_[i];
-    x[k] = Tensor::copy_of(values.data(), x[k].shape()).named(x[k].name());
+    x[k] = Tensor::copy_of(values.data(), x[k].shape()).copied_to(x[k].device()).named(x[k].name());
     return evaluate(x);
   }
 
@@ -233,7 +233,8 @@ GradcheckResult check_gradients(const std::function<Tensor(std::span<const Tenso
   Check([&](std::span<const Tensor> x) { return std::vector{f(x)}; }, inputs, options, result).run();
   if (options.second_order && result) {
     result.order = 2;
-    inputs.push_back(randn(f(inputs).shape(), float64).named("grad_output"));
+    const Tensor y = f(inputs);
+    inputs.push_back(randn(y.shape(), float64).copied_to(y.device()).named("grad_output"));
     Check(gradient_of(f), inputs, options, result).run();
   }
   return result;

@@ -32,8 +32,9 @@ int main(int argc, char** argv) try {
   training.parse(argc, argv);
 
   const auto [train, test] = data::fashion_mnist({.folder = training.data, .flatten = false});
-  const data::Loader loader(train, {.batch = training.batch, .shuffle = true});
+  const data::Loader loader(train, {.batch = training.batch, .shuffle = true, .device = training.device});
   Net net;
+  to(net, training.device);
   optim::Adam adam(parameters(net), {.lr = training.lr});  // falls along a cosine to 0
   const int64_t steps = std::max<int64_t>(1, training.epochs * loader.size());
   optim::Scheduler scheduler(adam, optim::CosineAnnealingLR{.T_max = steps});

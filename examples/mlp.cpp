@@ -33,7 +33,7 @@ Score train_epoch(const Net& net, Optimizer& optimizer, const data::Loader& load
 
 template <class Optimizer> void run(Training& training, Net& net, Optimizer optimizer) {
   const auto [train, test] = data::fashion_mnist({.folder = training.data});
-  const data::Loader loader(train, {.batch = training.batch, .shuffle = true});
+  const data::Loader loader(train, {.batch = training.batch, .shuffle = true, .device = training.device});
   optim::Scheduler scheduler(optimizer, optim::CosineAnnealingLR{.T_max = std::max<int64_t>(training.epochs, 1)});
   for (int64_t epoch = training.start(net, optimizer); epoch <= training.epochs; ++epoch) {
     scheduler.jump(epoch - 1);
@@ -44,7 +44,8 @@ template <class Optimizer> void run(Training& training, Net& net, Optimizer opti
 
   ConfusionMatrix confusion(10);
   const NoGrad no_grad;
-  for (auto [image, label] : data::Loader(test, {.batch = 1000})) confusion.add(argmax(net(image), 1), label);
+  for (auto [image, label] : data::Loader(test, {.batch = 1000, .device = training.device}))
+    confusion.add(argmax(net(image), 1), label);
   std::cout << "\nWho is taken for whom:\n\n";
   confusion.print(std::cout, data::fashion_mnist_classes());
 }
@@ -58,6 +59,7 @@ int main(int argc, char** argv) try {
   training.parse(argc, argv);
 
   Net net;
+  to(net, training.device);
   if (optimizer == "sgd" && training.app.count("--lr") == 0) training.lr = 0.05;
   const double lr = training.lr;  // falls along a cosine to 0
   if (optimizer == "sgd") run(training, net, optim::SGD(parameters(net), {.lr = lr, .momentum = 0.9}));

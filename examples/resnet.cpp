@@ -63,10 +63,12 @@ int main(int argc, char** argv) try {
   training.parse(argc, argv);
 
   const auto [train, test] = data::fashion_mnist({.folder = training.data, .flatten = false});
-  const data::Loader loader(
-      train,
-      {.batch = training.batch, .shuffle = true, .transforms = {data::random_crop(2), data::random_horizontal_flip()}});
+  const data::Loader loader(train, {.batch = training.batch,
+                                    .shuffle = true,
+                                    .device = training.device,
+                                    .transforms = {data::random_crop(2), data::random_horizontal_flip()}});
   Net net(width);
+  to(net, training.device);
   optim::SGD sgd(parameters(net), {.lr = training.lr, .momentum = 0.9, .weight_decay = 5e-4, .nesterov = true});
   const int64_t steps = std::max<int64_t>(1, training.epochs * loader.size());
   optim::Scheduler scheduler(sgd, optim::OneCycleLR{.total_steps = steps});

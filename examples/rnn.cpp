@@ -100,14 +100,15 @@ template <class Net> std::string sample(Net& net, const data::Vocabulary& vocabu
   const Evaluation evaluation(net);
   nn::RecurrentInputs state;
   std::string text = settings.prompt;
-  Tensor tokens = vocabulary.encode(text);
+  const Device device = parameters(net)[0].device();
+  Tensor tokens = to(vocabulary.encode(text), device);
   for (int64_t i = 0; i < settings.sample; ++i) {
     const Tensor scores = select(net(unsqueeze(tokens, 1), state), 0, -1);  // after the last character, [1, characters]
     const std::vector<double> p = softmax(scores / settings.temperature, 1).to_vector<double>();
     double left = rand({}).item();
     size_t next = 0;
     while (next + 1 < p.size() && (left -= p[next]) > 0) ++next;
-    tokens = tensor({double(next)}, int64);
+    tokens = to(tensor({double(next)}, int64), device);
     text += vocabulary.decode(tokens);
   }
   return text;
@@ -116,7 +117,8 @@ template <class Net> std::string sample(Net& net, const data::Vocabulary& vocabu
 template <class Layer> void run(Training& training, const Settings& settings) {
   const data::TextDataset text =
       settings.text.empty() ? data::king_james_bible({.folder = training.data}) : data::text_file(settings.text);
-  const auto windows = data::contiguous_windows(text.train, {.batch = training.batch, .length = settings.length});
+  const auto windows =
+      data::contiguous_windows(to(text.train, training.device), {.batch = training.batch, .length = settings.length});
   text.vocabulary.encode(settings.prompt);  // fails now rather than after the training
   const double bigram = ngram_bits(text, 2), trigram = ngram_bits(text, 3);
   std::printf("%lld characters of %lld kinds; counting pairs gives %.4f bits a character, triples %.4f\n",
@@ -124,6 +126,7 @@ template <class Layer> void run(Training& training, const Settings& settings) {
               trigram);
 
   LanguageModel<Layer> net(text.vocabulary.size(), settings);
+  to(net, training.device);
   optim::Adam adam(parameters(net), {.lr = training.lr});
   optim::Scheduler scheduler(adam, optim::CosineAnnealingLR{.T_max = std::max<int64_t>(training.epochs, 1)});
   for (int64_t epoch = training.start(net, adam); epoch <= training.epochs; ++epoch) {
@@ -142,7 +145,7 @@ template <class Layer> void run(Training& training, const Settings& settings) {
     }
     training.finish_epoch(epoch, net, adam,
                           {{"train bits", loss.mean() / std::log(2.)},
-                           {"validation bits", bits(net, text.validation, 16)},
+                           {"validation bits", bits(net, to(text.validation, training.device), 16)},
                            {"trigram bits", trigram}});
   }
   training.print_summary();

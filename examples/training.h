@@ -40,6 +40,7 @@ class Training {
   double lr;
   uint64_t seed = 1;
   int threads = num_threads();
+  Device device = Device::cpu();
   std::string data, log, plot, save, resume;
 
   Training(const std::string& description, const TrainingDefaults& defaults)
@@ -50,6 +51,7 @@ class Training {
     app.add_option("--lr", lr, "learning rate at its highest")->check(CLI::NonNegativeNumber);
     app.add_option("--seed", seed, "of the first weights and of all that is random in the training");
     app.add_option("--threads", threads, "threads for the computation")->check(CLI::PositiveNumber);
+    app.add_option("--device", device_name_, "where to compute")->check(CLI::IsMember({"cpu", "cuda"}));
     app.option_defaults()->always_capture_default(false);
     app.add_option("--data", data, "where the data are, if not where Debian's packages put them");
     app.add_option("--log", log, "CSV file for the figures of each epoch");
@@ -68,6 +70,7 @@ class Training {
     }
     manual_seed(seed);
     set_num_threads(threads);
+    if (device_name_ == "cuda") device = Device::cuda();
   }
 
   /// The number of the first epoch: 1, or the one after the last of the checkpoint to resume. The run that goes on is
@@ -75,7 +78,8 @@ class Training {
   template <class Optimizer> int64_t start(const nn::AllOf& net, Optimizer& optimizer) {
     for (const std::string& path : {log, plot, save})
       if (!path.empty()) const OutputFile fails_now_rather_than_after_an_epoch(path);
-    std::cout << count(net) << " parameters, " << num_threads() << " threads" << std::endl;
+    std::cout << count(net) << " parameters, " << num_threads() << " threads" << (device.is_cpu() ? "" : ", a GPU")
+              << std::endl;
     const int64_t done = resume.empty() ? 0 : load_checkpoint(resume, net, optimizer);
     if (done > 0 && std::filesystem::is_regular_file(log)) {
       history_ = History::load(log);
@@ -128,6 +132,7 @@ class Training {
     return result;
   }
 
+  std::string device_name_ = "cpu";
   History history_;
   History::Row last_;
   Stopwatch total_time_, epoch_time_;
@@ -148,8 +153,9 @@ struct Score {
 /// How well a network classifies a dataset, in evaluation mode.
 template <Module Net> Score evaluate(Net& net, const data::TensorDataset& dataset, int64_t batch = 1000) {
   const Evaluation evaluation(net);
+  const Device device = parameters(net)[0].device();
   Score score;
-  for (auto [inputs, classes] : data::Loader(dataset, {.batch = batch})) {
+  for (auto [inputs, classes] : data::Loader(dataset, {.batch = batch, .device = device})) {
     const Tensor scores = net(inputs);
     score.add(scores, classes, cross_entropy(scores, classes).item());
   }

@@ -104,7 +104,7 @@ std::string sample(GPT& net, const data::Vocabulary& vocabulary, const Settings&
     }
     const std::vector<int64_t> unread(text.begin() + int64_t(read), text.end());
     read = text.size();
-    const Tensor scores = net(unsqueeze(tensor(unread), 0), &caches);
+    const Tensor scores = net(to(unsqueeze(tensor(unread), 0), net.token.weight.device()), &caches);
     text.push_back(draw(select(select(scores, 0, 0), 0, -1), settings));
   }
   return vocabulary.decode(tensor(text));
@@ -137,6 +137,7 @@ int main(int argc, char** argv) try {
   std::cout << text.train.numel() << " characters of " << text.vocabulary.size() << " kinds" << std::endl;
 
   GPT net(text.vocabulary.size(), settings);
+  to(net, training.device);
   optim::AdamW adam(parameters(net), {.lr = training.lr, .betas = {0.9, 0.99}});
   const int64_t total = std::max<int64_t>(1, training.epochs * settings.steps), warmup = std::min<int64_t>(200, total);
   optim::Scheduler scheduler(
@@ -148,7 +149,7 @@ int main(int argc, char** argv) try {
     for (int64_t step = 0; step < settings.steps; ++step) {
       const auto [inputs, targets] =
           data::random_windows(text.train, {.batch = training.batch, .length = settings.length});
-      const Tensor value = loss_of(net, inputs, targets);
+      const Tensor value = loss_of(net, to(inputs, training.device), to(targets, training.device));
       adam.zero_grad();
       value.backward();
       clip_grad_norm_(parameters(net), 1);
@@ -157,9 +158,9 @@ int main(int argc, char** argv) try {
       loss.add(value.item());
       progress.advance("bits " + std::to_string(loss.mean() / std::log(2.)));
     }
-    training.finish_epoch(
-        epoch, net, adam,
-        {{"train bits", loss.mean() / std::log(2.)}, {"validation bits", bits(net, text.validation, settings.length)}});
+    training.finish_epoch(epoch, net, adam,
+                          {{"train bits", loss.mean() / std::log(2.)},
+                           {"validation bits", bits(net, to(text.validation, training.device), settings.length)}});
   }
   training.print_summary();
   std::cout << "\nWhat it writes:\n\n" << sample(net, text.vocabulary, settings) << '\n';

@@ -55,11 +55,10 @@ class Loader::Epoch {
     const int64_t start = number * options_.batch, count = std::min(options_.batch, samples_ - start);
     TensorDataset result =
         order_.defined() ? dataset_.subset(narrow(order_, 0, start, count)) : dataset_.slice(start, start + count);
-    if (options_.transforms.empty()) return result;
     Generator generator;  // each batch has counters of its own, whichever thread makes it
     generator.set_state({random_.seed, random_.offset + (uint64_t(number) << 32)});
     for (const Transform& transform : options_.transforms) result.inputs = transform(result.inputs, generator);
-    return result;
+    return {result.inputs.copied_to(options_.device), result.targets.copied_to(options_.device)};
   }
 
   void fill_queue(std::stop_token stop) {

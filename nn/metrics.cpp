@@ -34,7 +34,8 @@ double accuracy(const std::function<Tensor(const Tensor&)>& net, const data::Ten
   int64_t correct = 0;
   for (int64_t start = 0; start < size; start += batch) {
     const auto [inputs, targets] = dataset.slice(start, std::min(start + batch, size));
-    correct += count_correct(net(inputs), targets);
+    const Tensor scores = net(inputs);
+    correct += count_correct(scores, targets.copied_to(scores.device()));
   }
   return double(correct) / double(size);
 }

@@ -133,7 +133,7 @@ void save_npy(const std::string& path, const Tensor& tensor, Location where) {
   const auto header_bytes = uint16_t(header.size());
   file.write(&header_bytes, sizeof header_bytes);
   file.write(header);
-  const Tensor values = contiguous(tensor);
+  const Tensor values = contiguous(tensor.copied_to(Device::cpu()));
   visit(values.dtype(), [&]<class T>() { file.write(values.data<T>(), uint64_t(values.numel()) * sizeof(T)); });
   file.commit();
 }

@@ -207,7 +207,7 @@ template <class O> void Optimizer<O>::load_state_dict(const std::map<std::string
       for (size_t i = 0; i < names.size(); ++i) {
         const Tensor value =
             take(fmt::format("{}.{}", number, names[i].name), tensor.shape(), step > 0 && names[i].used);
-        state[i] = value.defined() ? clone(to(value, state_dtype(tensor))) : Tensor();
+        state[i] = value.defined() ? clone(to(to(value, tensor.device()), state_dtype(tensor))) : Tensor();
       }
       ++number;
     }

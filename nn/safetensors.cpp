@@ -156,7 +156,7 @@ void save_safetensors(const std::string& path, const TensorFile& file, Location 
   output.write(&header_bytes, sizeof header_bytes);
   output.write(text);
   for (const auto& [name, tensor] : tensors) {
-    const Tensor values = contiguous(tensor);
+    const Tensor values = contiguous(tensor.copied_to(Device::cpu()));
     visit(values.dtype(), [&]<class T>() { output.write(values.data<T>(), uint64_t(values.numel()) * sizeof(T)); });
   }
   output.commit();

@@ -55,8 +55,8 @@ template <class Op, class... A> Tensor map_args(const Op& op, const A&... args) 
       as_they_are = false;
     } else {
       x[i] = &each[i]->tensor();
-      as_they_are =
-          is_floating_point(x[i]->dtype()) && x[i]->dtype() == x[0]->dtype() && x[i]->shape() == x[0]->shape();
+      as_they_are = is_floating_point(x[i]->dtype()) && x[i]->dtype() == x[0]->dtype() &&
+                    x[i]->shape() == x[0]->shape() && x[i]->device() == x[0]->device();
     }
   }
   if (!as_they_are) {

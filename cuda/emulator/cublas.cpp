@@ -1,6 +1,8 @@
 // cuBLAS in plain loops: the calls that the backend makes, with the checks of arguments that NVIDIA documents.
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <vector>
 
 #include "device.h"
@@ -27,15 +29,24 @@ template <class T> struct Matrix {
   const T* column(int batch, int j) const { return data + batch * batch_stride + j * column_step; }
 };
 
+// A float as TF32 holds it, rounded to 10 bits of mantissa.
+struct Tf32 {
+  float value;
+  explicit operator float() const {
+    return std::bit_cast<float>((std::bit_cast<std::uint32_t>(value) + 0x1000u) & ~0x1fffu);
+  }
+};
+
 // c = alpha·a·b + beta·c, summed in S. As cuBLAS says, c is not read if beta is 0.
-template <class T, class S> void multiply(int m, int n, int k, S alpha, const Matrix<T>& a, const Matrix<T>& b, S beta,
-                                          T* c, int ldc, long long c_stride, int batches) {
+template <class In, class T, class S> void multiply(int m, int n, int k, S alpha, const Matrix<In>& a,
+                                                    const Matrix<In>& b, S beta, T* c, int ldc, long long c_stride,
+                                                    int batches) {
   std::vector<S> sums(static_cast<std::size_t>(m));
   for (int batch = 0; batch < batches; ++batch)
     for (int j = 0; j < n; ++j) {
       std::fill(sums.begin(), sums.end(), S(0));
       for (int p = 0; p < k; ++p) {
-        const T* column = a.column(batch, p);
+        const In* column = a.column(batch, p);
         const S factor = static_cast<S>(b.column(batch, j)[p * b.row_step]);
         for (int i = 0; i < m; ++i)
           sums[static_cast<std::size_t>(i)] += static_cast<S>(column[i * a.row_step]) * factor;
@@ -104,7 +115,9 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
   if (lda < std::max(1, rows_a) || ldb < std::max(1, rows_b) || ldc < std::max(1, m))
     return refuse_call("a leading dimension is smaller than the rows of its matrix");
   const bool in_double = type_c == CUDA_R_64F;
-  if (type_a != type_c || type_b != type_c || compute != (in_double ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F))
+  const bool is_tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32 && type_c == CUDA_R_32F;
+  if (type_a != type_c || type_b != type_c ||
+      (!is_tf32 && compute != (in_double ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F)))
     return CUBLAS_STATUS_NOT_SUPPORTED;
   const std::size_t item = in_double ? 8 : type_c == CUDA_R_16BF ? 2 : 4;
   for (const auto& [memory, bytes] :
@@ -114,16 +127,17 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
     const std::string fault = bytes ? check_device_memory(memory, bytes) : "";
     if (!fault.empty()) return refuse_call(fault);
   }
-  const auto run = [&]<class T, class S>(T, S) {
+  const auto run = [&]<class In, class T, class S>(In, T, S) {
     const S alpha_value = *static_cast<const S*>(alpha), beta_value = *static_cast<const S*>(beta);
-    const Matrix<T> left(a, op_a, lda, stride_a), right(b, op_b, ldb, stride_b);
+    const Matrix<In> left(a, op_a, lda, stride_a), right(b, op_b, ldb, stride_b);
     enqueue(handle->stream, [=] {
-      multiply<T, S>(m, n, k, alpha_value, left, right, beta_value, static_cast<T*>(c), ldc, stride_c, batches);
+      multiply<In, T, S>(m, n, k, alpha_value, left, right, beta_value, static_cast<T*>(c), ldc, stride_c, batches);
     });
   };
-  if (in_double) run(double(), double());
-  else if (type_c == CUDA_R_32F) run(float(), float());
-  else run(__nv_bfloat16(), float());
+  if (in_double) run(double(), double(), double());
+  else if (is_tf32) run(Tf32{}, float(), float());
+  else if (type_c == CUDA_R_32F) run(float(), float(), float());
+  else run(__nv_bfloat16(), __nv_bfloat16(), float());
   return CUBLAS_STATUS_SUCCESS;
 }
 

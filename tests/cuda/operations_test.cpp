@@ -75,7 +75,6 @@ void compare(const Function& f, Inputs x, Dtype dtype) {
 }  // namespace
 
 TEST_CASE("cuda: elementwise operations") {
-  REQUIRE(cuda::is_available());
   manual_seed(1);
   cases = 0;
   for (const Operation& operation : elementwise_operations()) {
@@ -100,7 +99,6 @@ TEST_CASE("cuda: elementwise operations") {
 }
 
 TEST_CASE("cuda: all other operations") {
-  REQUIRE(cuda::is_available());
   manual_seed(2);
   cases = 0;
   for (const Sample& sample : op_samples()) {
