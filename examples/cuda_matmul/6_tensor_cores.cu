@@ -10,10 +10,11 @@ namespace {
 
 constexpr int tile = 128, depth = 32, core = 16;             // a block: 128 × 128 elements of c, 32 products at a time
 constexpr int warp_rows = 32, warp_columns = 64, warps = 8;  // a warp: 32 × 64 elements of c, 2 × 4 matrices
-constexpr int padding = 8;                                   // moves each line of a tile on by 4 banks
 
 #ifdef __CUDACC__
 namespace wmma = nvcuda::wmma;
+
+constexpr int padding = 8;  // moves each line of a tile on by 4 banks
 
 // Copies eight neighbours in a row of a matrix, zeros outside, to shared memory; at once if 16 bytes are aligned.
 __device__ void copy_eight(const __half* matrix, int rows, int columns, int row, int column, __half* to) {
