@@ -27,7 +27,7 @@ __device__ void copy_eight(const __half* matrix, int rows, int columns, int row,
 }
 
 __global__ void __launch_bounds__(warps * 32)
-    multiply(int m, int n, int k, const __half* a, const __half* b, float* c) {
+    multiply_tensor_cores(int m, int n, int k, const __half* a, const __half* b, float* c) {
   __shared__ __align__(32) __half a_tile[tile][depth + padding], b_tile[depth][tile + padding];
   __shared__ __align__(32) float results[warps][core][core];
   const int thread = threadIdx.x, warp = thread / 32, lane = thread % 32;
@@ -87,8 +87,8 @@ __global__ void __launch_bounds__(warps * 32)
 
 cudaError_t run(const Problem& p) {
   const unsigned blocks_x = (p.n + tile - 1) / tile, blocks_y = (p.m + tile - 1) / tile;
-  return gradus::cuda::launch(multiply, {.grid = {blocks_x, blocks_y}, .block = warps * 32}, p.m, p.n, p.k, p.a_half,
-                              p.b_half, p.c);
+  return gradus::cuda::launch(multiply_tensor_cores, {.grid = {blocks_x, blocks_y}, .block = warps * 32}, p.m, p.n, p.k,
+                              p.a_half, p.b_half, p.c);
 }
 #else
 constexpr cudaError_t (*run)(const Problem&) = nullptr;
