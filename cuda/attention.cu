@@ -21,7 +21,6 @@ template <class T> struct alignas(16) Tile { T at[tile][tile + 16 / sizeof(T)]; 
 // What a thread holds of a tile: its column in each row of its warp.
 template <class T> using Column = T[rows_of_warp];
 
-__device__ int lane() { return int(threadIdx.x % 32); }
 __device__ int first_row() { return int(threadIdx.x / 32) * rows_of_warp; }  // of this warp
 
 // A matrix of any strides.
@@ -219,7 +218,7 @@ __global__ void __launch_bounds__(threads, 2) attend(int64_t blocks, Scores<T> s
 // Σ dy·y of each query, which is Σ dp·p: what the softmax takes off every gradient. A warp for each.
 template <class E, class T>
 __global__ void dot_rows(int64_t rows, Matrices<const E> dy, Matrices<const E> y, T* result) {
-  for (int64_t row = thread_in_grid() / 32; row < rows; row += threads_in_grid() / 32) {
+  for (int64_t row = warp_in_grid(); row < rows; row += warps_in_grid()) {
     const int64_t item = row / y.first.rows, t = row % y.first.rows;
     const Matrix<const E> a = dy[item], b = y[item];
     T sum = 0;
@@ -276,17 +275,10 @@ __global__ void __launch_bounds__(threads, 2) attend_backward(int64_t blocks, Sc
   }
 }
 
-// Calls run.operator()<E, T>(): the type of elements in memory, and that of arithmetic.
-template <class F> void with_types(const Tensor& x, F&& run) {
-  if (x.dtype() == float64) run.template operator()<double, double>();
-  else if (x.dtype() == float32) run.template operator()<float, float>();
-  else run.template operator()<BFloat16, float>();
-}
-
 }  // namespace
 
 void attention(const AttentionSettings& settings, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y) {
-  with_types(y, [&]<class E, class T>() {
+  visit_floating(y.dtype(), [&]<class E, class T>() {
     using In = Matrices<const E>;
     const int64_t blocks = blocks_for(items_of(q), q.size(-2), std::max<int64_t>(v.size(-1), 1));
     launch_blocks(blocks, threads, y.device(), attend<E, T>, blocks, Scores<T>(settings, q, k), In(q), In(k), In(v),
@@ -296,12 +288,12 @@ void attention(const AttentionSettings& settings, const Tensor& q, const Tensor&
 
 void attention_backward(const AttentionSettings& settings, const Tensor& dy, const Tensor& q, const Tensor& k,
                         const Tensor& v, const Tensor& y, const Tensor& dq, const Tensor& dk, const Tensor& dv) {
-  with_types(y, [&]<class E, class T>() {
+  visit_floating(y.dtype(), [&]<class E, class T>() {
     using In = Matrices<const E>;
     using Out = Matrices<E>;
     const int64_t rows = settings.log_sum_exp.numel(), items = items_of(q);
     const Tensor dot = Tensor::empty({rows}, dtype_of<T>(), y.device());
-    launch_blocks((rows + 7) / 8, 256, y.device(), dot_rows<E, T>, rows, In(dy), In(y), pointer<T>(dot));
+    launch_warps(rows, y.device(), dot_rows<E, T>, rows, In(dy), In(y), pointer<T>(dot));
     const Scores<T> scores(settings, q, k);
     const Gradients<E, T> x{In(dy),  In(q),   In(k),   In(v), Out(dq),
                             Out(dk), Out(dv), pointer<const T>(settings.log_sum_exp), pointer<const T>(dot)};
