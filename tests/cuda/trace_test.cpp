@@ -1,0 +1,236 @@
+// What the tracer finds and counts in kernels of which it is known.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "emulator/emulator.h"
+#include "emulator/report.h"
+#include "trace_kernels.h"
+
+namespace {
+
+using namespace gradus::emulator;
+using gradus::cuda::launch;
+
+// Zeros, or memory that nobody has written.
+template <class T> struct Array {
+  explicit Array(std::size_t size, bool is_written = true) {
+    REQUIRE(cudaMalloc(&data, size * sizeof(T)) == cudaSuccess);
+    if (is_written) REQUIRE(cudaMemset(data, 0, size * sizeof(T)) == cudaSuccess);
+  }
+  ~Array() { cudaFree(data); }
+  Array(const Array&) = delete;
+  Array& operator=(const Array&) = delete;
+  T* data = nullptr;
+};
+
+// What is counted while `run` runs one kernel.
+template <class F> KernelReport report_of(F run) {
+  clear_memory_report();
+  settings().report = true;
+  run();
+  settings().report = false;
+  const auto report = memory_report();
+  REQUIRE(report.size() == 1);
+  return report[0];
+}
+
+// The line that accesses memory so; there is one.
+LineReport line_of(const KernelReport& report, Space space, Kind kind, int which = 0) {
+  std::vector<LineReport> found;
+  for (const LineReport& line : report.lines)
+    if (line.space == space && line.kind == kind) found.push_back(line);
+  REQUIRE(std::ssize(found) > which);
+  return found[static_cast<std::size_t>(which)];
+}
+
+LineReport load(const KernelReport& report, int which = 0) { return line_of(report, Space::global, Kind::load, which); }
+LineReport store(const KernelReport& report) { return line_of(report, Space::global, Kind::store); }
+LineReport shared_load(const KernelReport& report, int which = 0) {
+  return line_of(report, Space::shared, Kind::load, which);
+}
+LineReport shared_store(const KernelReport& report, int which = 0) {
+  return line_of(report, Space::shared, Kind::store, which);
+}
+
+// What a launch is reported for; with <true> in place of <false> in the kernel's name it must be "nothing".
+template <class... Parameters, class... Arguments>
+std::string defect(void (*kernel)(Parameters...), dim3 grid, dim3 block, Arguments... arguments) {
+  try {
+    if (launch(kernel, {.grid = grid, .block = block}, arguments...) == cudaSuccess) cudaDeviceSynchronize();
+  } catch (const KernelError& error) {
+    return error.what();
+  }
+  return "nothing";
+}
+
+}  // namespace
+
+TEST_CASE("copies move as many sectors as their pattern needs") {
+  Array<float> x(64 * 1024), y(64 * 1024);
+  const KernelReport plain =
+      report_of([&] { (void)launch(copy_strided, {.grid = 2, .block = 128}, 1, x.data, y.data); });
+  CHECK(plain.kernel == "copy_strided");
+  CHECK(plain.launches == 1);
+  CHECK(load(plain).line == "trace_kernels.cu:7");
+  CHECK(load(plain).requests == 8);
+  CHECK(load(plain).parts_per_request() == 4);
+  CHECK(load(plain).bytes_needed == 1024);
+  CHECK(store(plain).line == "trace_kernels.cu:8");
+  CHECK(store(plain).parts_per_request() == 4);
+  CHECK(store(plain).active_lanes() == 1);
+  const KernelReport strided = report_of([&] {
+    (void)launch(copy_strided, {.grid = 2, .block = 128}, 32, x.data, y.data);
+    (void)launch(copy_strided, {.grid = 2, .block = 128}, 32, x.data, y.data);
+  });
+  CHECK(strided.launches == 2);
+  CHECK(load(strided).requests == 16);
+  CHECK(load(strided).parts_per_request() == 32);
+  CHECK(load(strided).needed_per_request() == 4);
+  CHECK(store(strided).parts_per_request() == 32);
+  const KernelReport packed = report_of([&] {
+    (void)launch(copy_float4, {.grid = 2, .block = 128}, reinterpret_cast<float4*>(x.data),
+                 reinterpret_cast<float4*>(y.data));
+  });
+  CHECK(load(packed).parts_per_request() == 16);
+  CHECK(load(packed).needed_per_request() == 16);
+  CHECK(store(packed).parts_per_request() == 16);
+  CHECK(store(packed).requests == 8);
+  const KernelReport bytes = report_of([&] {
+    (void)launch(copy_bytes, {.grid = 2, .block = 128}, reinterpret_cast<char*>(x.data),
+                 reinterpret_cast<char*>(y.data));
+  });
+  CHECK(load(bytes).parts_per_request() == 1);
+  CHECK(store(bytes).bytes_needed == 256);
+}
+
+TEST_CASE("lanes that are idle are counted") {
+  Array<float> x(7 * 48), y(7);
+  const KernelReport report = report_of([&] { (void)launch(sum_rows, {.grid = 1, .block = 64}, 7, x.data, y.data); });
+  CHECK(load(report).requests == 14);
+  CHECK(load(report).active_lanes() == 0.75);
+  CHECK(load(report).parts_per_request() == 3);
+  CHECK(store(report).requests == 7);
+  CHECK(store(report).active_lanes() == 1.0 / 32);
+  CHECK(store(report).parts_per_request() == 1);
+}
+
+TEST_CASE("transposition is bound by sectors, by bank conflicts, or by neither") {
+  Array<float> x(64 * 64), y(64 * 64);
+  const auto run = [&](auto kernel) {
+    return report_of([&] { (void)launch(kernel, {.grid = dim3(2, 2), .block = dim3(32, 32)}, 64, x.data, y.data); });
+  };
+  const KernelReport naive = run(transpose_naive);
+  CHECK(load(naive).parts_per_request() == 4);
+  CHECK(store(naive).parts_per_request() == 32);
+  CHECK(store(naive).requests == 128);
+  const KernelReport conflicts = run(transpose<0>), padded = run(transpose<1>);
+  CHECK(conflicts.kernel == "transpose<0>");
+  CHECK(shared_load(conflicts).parts_per_request() == 32);
+  CHECK(shared_load(conflicts).needed_per_request() == 1);
+  CHECK(shared_store(conflicts).parts_per_request() == 1);
+  CHECK(shared_load(padded).parts_per_request() == 1);
+  CHECK(shared_store(padded).parts_per_request() == 1);
+  for (const KernelReport& report : {conflicts, padded}) {
+    CHECK(load(report).parts_per_request() == 4);
+    CHECK(store(report).parts_per_request() == 4);
+  }
+}
+
+TEST_CASE("a tiled product reads each tile once from global memory and without conflicts from shared memory") {
+  constexpr int n = 64;
+  Array<float> a(n * n), b(n * n), c(n * n);
+  const auto run = [&](auto kernel, unsigned tile) {
+    return report_of([&] {
+      (void)launch(kernel, {.grid = dim3(n / tile, n / tile), .block = dim3(tile, tile)}, n, a.data, b.data, c.data);
+    });
+  };
+  const KernelReport small = run(multiply<16>, 16), large = run(multiply<32>, 32);
+  CHECK(small.kernel == "multiply<16>");
+  // Each of the two matrices is loaded n / tile times.
+  for (int which : {0, 1}) {
+    CHECK(load(small, which).bytes_needed == n * n * 4 * (n / 16));
+    CHECK(load(large, which).bytes_needed == n * n * 4 * (n / 32));
+    CHECK(load(small, which).parts_per_request() == 4);
+    CHECK(load(large, which).parts_per_request() == 4);
+    CHECK(shared_load(small, which).parts_per_request() == 1);
+    CHECK(shared_load(large, which).parts_per_request() == 1);
+    CHECK(shared_load(small, which).requests == n * n / 32 * n);
+    CHECK(shared_store(small, which).parts_per_request() == 1);
+  }
+  CHECK(shared_load(small, 0).bytes_needed == shared_load(small, 0).requests * 2 * 4);  // two rows in a warp
+  CHECK(shared_load(large, 0).bytes_needed == shared_load(large, 0).requests * 4);
+  CHECK(store(large).parts_per_request() == 4);
+}
+
+TEST_CASE("atomics are one request each") {
+  Array<int> x(256), counts(4);
+  const KernelReport report =
+      report_of([&] { (void)launch(histogram, {.grid = 4, .block = 64, .shared = 16}, x.data, counts.data); });
+  const LineReport shared = line_of(report, Space::shared, Kind::atomic);
+  CHECK(shared.line == "trace_kernels.cu:75");
+  CHECK(shared.requests == 8);
+  CHECK(shared.active_lanes() == 1);
+  const LineReport global = line_of(report, Space::global, Kind::atomic);
+  CHECK(global.requests == 4);
+  CHECK(global.lanes == 16);
+  CHECK(to_string({report}).find("trace_kernels.cu:75                      shared atomic") != std::string::npos);
+}
+
+TEST_CASE("races in a block are found") {
+  Array<float> x(65);
+  CHECK(defect(reverse_block<true>, 1, 64, x.data) == "nothing");
+  CHECK(defect(reverse_block<false>, 1, 64, x.data) == "");
+  CHECK(defect(rotate_block<true>, 1, 64, x.data) == "nothing");
+  CHECK(defect(rotate_block<false>, 1, 64, x.data) == "");
+  CHECK(defect(reverse_warp<true>, 1, 64, x.data) == "nothing");
+  CHECK(defect(reverse_warp<false>, 1, 64, x.data) == "");
+  CHECK(defect(shift_global<true>, 1, 64, x.data) == "nothing");
+  CHECK(defect(shift_global<false>, 1, 64, x.data) == "");
+}
+
+TEST_CASE("races between blocks are found") {
+  Array<int> counter(1);
+  CHECK(defect(count<true>, 4, 1, counter.data) == "nothing");
+  CHECK(defect(count<false>, 4, 1, counter.data) == "");
+  CHECK(defect(count<false>, 1, 1, counter.data) == "nothing");
+  Array<short> x(64), y(64);
+  CHECK(defect(shift_halves<true>, 2, 32, x.data, y.data) == "nothing");
+  CHECK(defect(shift_halves<false>, 2, 32, x.data, y.data) == "");
+}
+
+TEST_CASE("reads of what nobody has written are found") {
+  Array<float> x(64), y(1, false), z(1, false), host(64);
+  CHECK(defect(sum_block<true>, 1, 64, x.data) == "nothing");
+  CHECK(defect(sum_block<false>, 1, 64, x.data) == "");
+  CHECK(defect(copy_one, 1, 1, y.data, x.data) == "");
+  // A copy brings nothing; a kernel or a copy from the host does.
+  cudaMemcpy(z.data, y.data, 4, cudaMemcpyDeviceToDevice);
+  CHECK(defect(copy_one, 1, 1, z.data, x.data) == "");
+  CHECK(defect(copy_one, 1, 1, x.data, z.data) == "nothing");
+  CHECK(defect(copy_one, 1, 1, z.data, x.data) == "nothing");
+  const float one = 1;
+  cudaMemcpy(y.data, &one, 4, cudaMemcpyHostToDevice);
+  CHECK(defect(copy_one, 1, 1, y.data, x.data) == "nothing");
+}
+
+TEST_CASE("accesses outside of device memory are found") {
+  Array<float> x(64), y(64);
+  CHECK(defect(difference<true>, 2, 32, 64, x.data, y.data) == "nothing");
+  CHECK(defect(difference<false>, 2, 32, 64, x.data, y.data) == "");
+  CHECK(defect(copy_one, 1, 1, x.data - 1, y.data) == "");
+  float on_host = 1;
+  CHECK(defect(copy_one, 1, 1, &on_host, y.data) == "");
+  CHECK(defect(copy_pairs<true>, 1, 32, x.data, reinterpret_cast<float2*>(y.data)) == "nothing");
+  CHECK(defect(copy_pairs<false>, 1, 32, x.data, reinterpret_cast<float2*>(y.data)) == "");
+  float* freed = x.data;
+  {
+    Array<float> z(64);
+    freed = z.data;
+  }
+  CHECK(defect(copy_one, 1, 1, freed, y.data).find("copy_one: block (0, 0, 0), thread (0, 0, 0): reads 4 bytes from") ==
+        0);
+}
