@@ -77,11 +77,12 @@ __global__ void histogram(const int* x, int* counts) {
 
 // ---- broken and right
 
-template <bool right> __global__ void reverse_block(float* x) {
+template <bool right> __global__ void repeat_half(float* x) {
   __shared__ float copy[64];
   copy[threadIdx.x] = x[threadIdx.x];
   if (right) __syncthreads();
-  x[threadIdx.x] = copy[63 - threadIdx.x];
+  else __syncwarp();
+  x[threadIdx.x] = copy[threadIdx.x % 32];
 }
 
 template <bool right> __global__ void rotate_block(float* x) {
@@ -94,12 +95,12 @@ template <bool right> __global__ void rotate_block(float* x) {
   x[threadIdx.x] = values[threadIdx.x];
 }
 
-template <bool right> __global__ void reverse_warp(float* x) {
+template <bool right> __global__ void spread_warp(float* x) {
   __shared__ float copy[64];
   const int first = threadIdx.x / 32 * 32, lane = threadIdx.x % 32;
   copy[threadIdx.x] = x[threadIdx.x];
-  if (right) __syncwarp();
-  x[threadIdx.x] = copy[first + 31 - lane];
+  __syncwarp(right ? 0xffffffff : lane < 16 ? 0x0000ffff : 0xffff0000);
+  x[threadIdx.x] = copy[first + lane / 2];
 }
 
 template <bool right> __global__ void shift_global(float* x) {
@@ -143,14 +144,13 @@ template <bool right> __global__ void copy_pairs(const float* x, float2* y) {
 }
 
 __global__ void copy_one(const float* x, float* y) { *y = *x; }
-__global__ void fill(float value, float* y) { y[thread_in_grid()] = value; }
 
 #define BOTH(kernel, ...)                             \
   template __global__ void kernel<true>(__VA_ARGS__); \
   template __global__ void kernel<false>(__VA_ARGS__)
-BOTH(reverse_block, float*);
+BOTH(repeat_half, float*);
 BOTH(rotate_block, float*);
-BOTH(reverse_warp, float*);
+BOTH(spread_warp, float*);
 BOTH(shift_global, float*);
 BOTH(count, int*);
 BOTH(shift_halves, const short*, short*);

@@ -17,15 +17,14 @@ template <int padding> __global__ void transpose(int n, const float* x, float* y
 template <int tile> __global__ void multiply(int n, const float* a, const float* b, float* c);
 __global__ void histogram(const int* x, int* counts);
 
-// The right one is kernel<true>, the broken one kernel<false>.
-template <bool right> __global__ void reverse_block(float* x);  // barrier before others' values are read
-template <bool right> __global__ void rotate_block(float* x);   // barrier before they are overwritten
-template <bool right> __global__ void reverse_warp(float* x);   // __syncwarp within a warp
-template <bool right> __global__ void shift_global(float* x);   // barrier between accesses to global memory
-template <bool right> __global__ void count(int* counter);      // atomicAdd
-template <bool right> __global__ void shift_halves(const short* x, short* y);       // each thread its own 2 bytes
-template <bool right> __global__ void sum_block(float* x);                          // shared memory that was written
-template <bool right> __global__ void difference(int n, const float* x, float* y);  // stays within x
-template <bool right> __global__ void copy_pairs(const float* x, float2* y);        // aligned
+// The right one is kernel<true>, the broken one kernel<false>, which lacks
+template <bool right> __global__ void repeat_half(float* x);   // a barrier before others' values are read
+template <bool right> __global__ void rotate_block(float* x);  // a barrier before they are overwritten
+template <bool right> __global__ void spread_warp(float* x);   // half of the lanes in a __syncwarp
+template <bool right> __global__ void shift_global(float* x);  // a barrier between accesses to global memory
+template <bool right> __global__ void count(int* counter);     // an atomic addition
+template <bool right> __global__ void shift_halves(const short* x, short* y);       // 2 bytes for each thread
+template <bool right> __global__ void sum_block(float* x);                          // a value in shared memory
+template <bool right> __global__ void difference(int n, const float* x, float* y);  // a check of bounds
+template <bool right> __global__ void copy_pairs(const float* x, float2* y);        // alignment
 __global__ void copy_one(const float* x, float* y);
-__global__ void fill(float value, float* y);

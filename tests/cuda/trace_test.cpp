@@ -56,7 +56,7 @@ LineReport shared_store(const KernelReport& report, int which = 0) {
   return line_of(report, Space::shared, Kind::store, which);
 }
 
-// What a launch is reported for; with <true> in place of <false> in the kernel's name it must be "nothing".
+// What a launch is reported for.
 template <class... Parameters, class... Arguments>
 std::string defect(void (*kernel)(Parameters...), dim3 grid, dim3 block, Arguments... arguments) {
   try {
@@ -65,6 +65,21 @@ std::string defect(void (*kernel)(Parameters...), dim3 grid, dim3 block, Argumen
     return error.what();
   }
   return "nothing";
+}
+
+// The broken kernel is reported in every order that threads may run in, and in the plain one with these words.
+template <class Kernel, class... Arguments>
+void check_defect(Kernel right, Kernel broken, const std::string& what, dim3 grid, dim3 block, Arguments... arguments) {
+  const Settings before = settings();
+  for (unsigned seed : {0u, 1u, 2u, 3u}) {
+    CAPTURE(seed);
+    settings().shuffle = seed;
+    CHECK(defect(right, grid, block, arguments...) == "nothing");
+    const std::string found = defect(broken, grid, block, arguments...);
+    if (seed == 0) CHECK(found == what);
+    else CHECK(found != "nothing");
+  }
+  settings() = before;
 }
 
 }  // namespace
@@ -171,45 +186,62 @@ TEST_CASE("atomics are one request each") {
   const KernelReport report =
       report_of([&] { (void)launch(histogram, {.grid = 4, .block = 64, .shared = 16}, x.data, counts.data); });
   const LineReport shared = line_of(report, Space::shared, Kind::atomic);
-  CHECK(shared.line == "trace_kernels.cu:75");
+  CHECK(shared.line == "trace_kernels.cu:72");
   CHECK(shared.requests == 8);
   CHECK(shared.active_lanes() == 1);
   const LineReport global = line_of(report, Space::global, Kind::atomic);
   CHECK(global.requests == 4);
   CHECK(global.lanes == 16);
-  CHECK(to_string({report}).find("trace_kernels.cu:75                      shared atomic") != std::string::npos);
+  CHECK(to_string({report}).find("trace_kernels.cu:72                      shared atomic") != std::string::npos);
 }
 
 TEST_CASE("races in a block are found") {
   Array<float> x(65);
-  CHECK(defect(reverse_block<true>, 1, 64, x.data) == "nothing");
-  CHECK(defect(reverse_block<false>, 1, 64, x.data) == "");
-  CHECK(defect(rotate_block<true>, 1, 64, x.data) == "nothing");
-  CHECK(defect(rotate_block<false>, 1, 64, x.data) == "");
-  CHECK(defect(reverse_warp<true>, 1, 64, x.data) == "nothing");
-  CHECK(defect(reverse_warp<false>, 1, 64, x.data) == "");
-  CHECK(defect(shift_global<true>, 1, 64, x.data) == "nothing");
-  CHECK(defect(shift_global<false>, 1, 64, x.data) == "");
+  check_defect(repeat_half<true>, repeat_half<false>,
+               "repeat_half<false>: block (0, 0, 0), thread (63, 0, 0): reads shared memory (trace_kernels.cu:85) that "
+               "thread (31, 0, 0) writes (trace_kernels.cu:82): no barrier lies between",
+               1, 64, x.data);
+  check_defect(rotate_block<true>, rotate_block<false>,
+               "rotate_block<false>: block (0, 0, 0), thread (0, 0, 0): writes shared memory (trace_kernels.cu:94) "
+               "that thread (63, 0, 0) reads (trace_kernels.cu:92): no barrier lies between",
+               1, 64, x.data);
+  check_defect(spread_warp<true>, spread_warp<false>,
+               "spread_warp<false>: block (0, 0, 0), thread (31, 0, 0): reads shared memory (trace_kernels.cu:103) "
+               "that thread (15, 0, 0) writes (trace_kernels.cu:101): no __syncwarp lies between",
+               1, 64, x.data);
+  check_defect(shift_global<true>, shift_global<false>,
+               "shift_global<false>: block (0, 0, 0), thread (1, 0, 0): writes byte 4 of 260 bytes of device memory "
+               "(trace_kernels.cu:109) that thread (0, 0, 0) reads (trace_kernels.cu:107): no __syncwarp lies between",
+               1, 64, x.data);
 }
 
 TEST_CASE("races between blocks are found") {
   Array<int> counter(1);
-  CHECK(defect(count<true>, 4, 1, counter.data) == "nothing");
-  CHECK(defect(count<false>, 4, 1, counter.data) == "");
+  check_defect(count<true>, count<false>,
+               "count<false>: block (1, 0, 0), thread (0, 0, 0): reads byte 0 of 4 bytes of device memory "
+               "(trace_kernels.cu:114) that thread (0, 0, 0) of block (0, 0, 0) writes (trace_kernels.cu:114): blocks "
+               "have no order",
+               4, 1, counter.data);
   CHECK(defect(count<false>, 1, 1, counter.data) == "nothing");
   Array<short> x(64), y(64);
-  CHECK(defect(shift_halves<true>, 2, 32, x.data, y.data) == "nothing");
-  CHECK(defect(shift_halves<false>, 2, 32, x.data, y.data) == "");
+  check_defect(shift_halves<true>, shift_halves<false>,
+               "shift_halves<false>: block (0, 0, 0), thread (1, 0, 0): writes byte 0 of 128 bytes of device memory "
+               "(trace_kernels.cu:118) that thread (0, 0, 0) writes (trace_kernels.cu:118): no __syncwarp lies between",
+               2, 32, x.data, y.data);
 }
 
 TEST_CASE("reads of what nobody has written are found") {
-  Array<float> x(64), y(1, false), z(1, false), host(64);
-  CHECK(defect(sum_block<true>, 1, 64, x.data) == "nothing");
-  CHECK(defect(sum_block<false>, 1, 64, x.data) == "");
-  CHECK(defect(copy_one, 1, 1, y.data, x.data) == "");
-  // A copy brings nothing; a kernel or a copy from the host does.
+  Array<float> x(64), y(1, false), z(1, false);
+  check_defect(sum_block<true>, sum_block<false>,
+               "sum_block<false>: block (0, 0, 0), thread (0, 0, 0): reads shared memory (trace_kernels.cu:130) that "
+               "no thread of the block has written so far",
+               1, 64, x.data);
+  const std::string what =
+      "copy_one: block (0, 0, 0), thread (0, 0, 0): reads byte 0 of 4 bytes of device memory (trace_kernels.cu:146), "
+      "which nobody has written";
+  CHECK(defect(copy_one, 1, 1, y.data, x.data) == what);
   cudaMemcpy(z.data, y.data, 4, cudaMemcpyDeviceToDevice);
-  CHECK(defect(copy_one, 1, 1, z.data, x.data) == "");
+  CHECK(defect(copy_one, 1, 1, z.data, x.data) == what);
   CHECK(defect(copy_one, 1, 1, x.data, z.data) == "nothing");
   CHECK(defect(copy_one, 1, 1, z.data, x.data) == "nothing");
   const float one = 1;
@@ -217,20 +249,24 @@ TEST_CASE("reads of what nobody has written are found") {
   CHECK(defect(copy_one, 1, 1, y.data, x.data) == "nothing");
 }
 
-TEST_CASE("accesses outside of device memory are found") {
+TEST_CASE("accesses out of bounds are found") {
   Array<float> x(64), y(64);
-  CHECK(defect(difference<true>, 2, 32, 64, x.data, y.data) == "nothing");
-  CHECK(defect(difference<false>, 2, 32, 64, x.data, y.data) == "");
-  CHECK(defect(copy_one, 1, 1, x.data - 1, y.data) == "");
-  float on_host = 1;
-  CHECK(defect(copy_one, 1, 1, &on_host, y.data) == "");
-  CHECK(defect(copy_pairs<true>, 1, 32, x.data, reinterpret_cast<float2*>(y.data)) == "nothing");
-  CHECK(defect(copy_pairs<false>, 1, 32, x.data, reinterpret_cast<float2*>(y.data)) == "");
-  float* freed = x.data;
-  {
-    Array<float> z(64);
-    freed = z.data;
-  }
-  CHECK(defect(copy_one, 1, 1, freed, y.data).find("copy_one: block (0, 0, 0), thread (0, 0, 0): reads 4 bytes from") ==
-        0);
+  check_defect(difference<true>, difference<false>,
+               "difference<false>: block (1, 0, 0), thread (31, 0, 0): reads 4 bytes (trace_kernels.cu:138) out of "
+               "bounds, from byte 256 of 256 bytes of device memory",
+               2, 32, 64, x.data, y.data);
+  check_defect(copy_pairs<true>, copy_pairs<false>,
+               "copy_pairs<false>: block (0, 0, 0), thread (1, 0, 0): reads 8 bytes (trace_kernels.cu:143) at an "
+               "address that is no multiple of 8",
+               1, 32, x.data, reinterpret_cast<float2*>(y.data));
+  CHECK(defect(copy_one, 1, 1, x.data - 1, y.data) ==
+        "copy_one: block (0, 0, 0), thread (0, 0, 0): reads 4 bytes (trace_kernels.cu:146) out of bounds, from byte -4 "
+        "of 256 bytes of device memory");
+  const float on_host = 1;
+  CHECK(defect(copy_one, 1, 1, &on_host, y.data) ==
+        "copy_one: block (0, 0, 0), thread (0, 0, 0): reads 4 bytes (trace_kernels.cu:146) out of bounds, from an "
+        "address that is not in device memory");
+  float* freed = Array<float>(64).data;
+  CHECK(defect(copy_one, 1, 1, freed, y.data).find("reads 4 bytes (trace_kernels.cu:146) out of bounds") !=
+        std::string::npos);
 }
