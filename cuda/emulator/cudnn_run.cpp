@@ -4,6 +4,7 @@
 
 #include "cudnn_objects.h"
 #include "device.h"
+#include "trace.h"
 //
 #include <cuda_bf16.h>
 
@@ -42,6 +43,7 @@ struct Operand {
       const std::int64_t at = position(dims, strides, static_cast<std::int64_t>(i));
       if (tensor->is_bfloat16()) reinterpret_cast<__nv_bfloat16*>(memory)[at] = __nv_bfloat16(values[i]);
       else reinterpret_cast<float*>(memory)[at] = values[i];
+      if (trace::enabled) trace::written(memory + at * static_cast<std::int64_t>(tensor->item()), tensor->item());
     }
   }
 };

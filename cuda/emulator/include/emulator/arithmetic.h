@@ -11,7 +11,7 @@ using std::exp, std::exp2, std::expm1, std::log, std::log2, std::log1p, std::pow
 using std::floor, std::ceil, std::rint, std::trunc, std::fma, std::isnan, std::isinf, std::isfinite;
 using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan, std::sinh, std::cosh, std::tanh, std::erf;
 
-template <class T> T __ldg(const T* address) { return *address; }
+template <class T> [[gnu::always_inline]] inline T __ldg(const T* address) { return *address; }
 
 inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 inline double rsqrt(double x) { return 1 / std::sqrt(x); }
