@@ -1,0 +1,119 @@
+#pragma once
+// Convolutions by cuDNN's graph API: its objects ("backend descriptors"), and a plan for one convolution. Nothing here
+// needs a GPU but running a plan: plans can be built for any device whose properties are known.
+
+#include <cudnn.h>
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/dtype.h"
+#include "core/error.h"
+#include "ops/kernels.h"
+
+namespace gradus::cuda {
+
+/// cuDNN said no: a graph is wrong, or there is no engine for it.
+struct Refused : Error {
+  explicit Refused(const std::string& why) : Error(why, {}) {}
+};
+
+/// Throws Refused if cuDNN does not accept or support what a call asks for; fails on all other errors.
+void check(cudnnStatus_t status, const char* call);
+
+/// How cuDNN names the type of an attribute.
+template <class T> struct AttributeType;
+template <> struct AttributeType<char> { static constexpr auto value = CUDNN_TYPE_CHAR; };
+template <> struct AttributeType<bool> { static constexpr auto value = CUDNN_TYPE_BOOLEAN; };
+template <> struct AttributeType<int64_t> { static constexpr auto value = CUDNN_TYPE_INT64; };
+template <> struct AttributeType<float> { static constexpr auto value = CUDNN_TYPE_FLOAT; };
+template <> struct AttributeType<void*> { static constexpr auto value = CUDNN_TYPE_VOID_PTR; };
+template <> struct AttributeType<cudnnHandle_t> { static constexpr auto value = CUDNN_TYPE_HANDLE; };
+template <> struct AttributeType<cudnnDataType_t> { static constexpr auto value = CUDNN_TYPE_DATA_TYPE; };
+template <> struct AttributeType<cudnnPointwiseMode_t> { static constexpr auto value = CUDNN_TYPE_POINTWISE_MODE; };
+template <> struct AttributeType<cudnnConvolutionMode_t> { static constexpr auto value = CUDNN_TYPE_CONVOLUTION_MODE; };
+template <> struct AttributeType<cudnnBackendHeurMode_t> { static constexpr auto value = CUDNN_TYPE_HEUR_MODE; };
+template <> struct AttributeType<cudnnBackendNumericalNote_t> {
+  static constexpr auto value = CUDNN_TYPE_NUMERICAL_NOTE;
+};
+
+/// An object of the graph API. It is given its attributes, and can be used once it is finalized.
+class Descriptor {
+ public:
+  explicit Descriptor(cudnnBackendDescriptorType_t type) {
+    check(cudnnBackendCreateDescriptor(type, &raw_), "cudnnBackendCreateDescriptor");
+  }
+  Descriptor(Descriptor&& other) noexcept : raw_(std::exchange(other.raw_, nullptr)) {}
+  ~Descriptor() {
+    if (raw_) cudnnBackendDestroyDescriptor(raw_);
+  }
+
+  template <class T> Descriptor& set(cudnnBackendAttributeName_t name, std::span<const T> values) {
+    check(cudnnBackendSetAttribute(raw_, name, AttributeType<T>::value, int64_t(values.size()), values.data()),
+          "cudnnBackendSetAttribute");
+    return *this;
+  }
+  template <class T> Descriptor& set(cudnnBackendAttributeName_t name, const T& value) {
+    return set(name, std::span<const T>(&value, 1));
+  }
+  Descriptor& set(cudnnBackendAttributeName_t name, std::span<const Descriptor* const> others);
+  Descriptor& set(cudnnBackendAttributeName_t name, const Descriptor& other) {
+    const Descriptor* each = &other;
+    return set(name, std::span<const Descriptor* const>(&each, 1));
+  }
+  Descriptor& finalize() {
+    check(cudnnBackendFinalize(raw_), "cudnnBackendFinalize");
+    return *this;
+  }
+
+  /// Up to `most` values of an attribute of a finalized object.
+  template <class T> std::vector<T> get(cudnnBackendAttributeName_t name, int64_t most = 1) const {
+    std::vector<T> values(static_cast<size_t>(most));
+    int64_t count = 0;
+    check(cudnnBackendGetAttribute(raw_, name, AttributeType<T>::value, most, &count, values.data()),
+          "cudnnBackendGetAttribute");
+    values.resize(size_t(std::min(count, most)));
+    return values;
+  }
+  /// All objects of that type that an attribute names.
+  std::vector<Descriptor> get(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t type) const;
+
+  cudnnBackendDescriptor_t raw() const { return raw_; }
+
+ private:
+  cudnnBackendDescriptor_t raw_ = nullptr;
+};
+
+enum class ConvPass { forward, input_gradient, weight_gradient };
+
+/// A convolution or one of its gradients, of contiguous tensors of one dtype: float32, or bfloat16 with sums in
+/// float32.
+struct ConvTask {
+  ConvPass pass;
+  Dtype dtype;
+  bool has_bias;  // forward only
+  kernel::ConvGeometry geometry;
+};
+
+/// The addresses of x, weight and y (or of their gradients), and of the bias; all multiples of 16.
+struct ConvMemory {
+  void *x, *weight, *y, *bias;
+};
+
+/// How cuDNN computes a task: the best engine for it, of those that always give the same sums, and in float32.
+class ConvPlan {
+ public:
+  /// `device`: a finalized CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR. Throws Refused if there is no such engine.
+  ConvPlan(const ConvTask& task, const Descriptor& device);
+  int64_t workspace_bytes() const { return plan_.get<int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE)[0]; }
+  void run(cudnnHandle_t handle, const ConvMemory& memory, void* workspace) const;
+
+ private:
+  Descriptor plan_;
+  bool has_bias_;
+};
+
+}  // namespace gradus::cuda

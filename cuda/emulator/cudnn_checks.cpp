@@ -1,0 +1,114 @@
+// What the emulated cuDNN refuses when an object is finalized, as NVIDIA's does.
+
+#include <algorithm>
+
+#include "cudnn_objects.h"
+
+namespace gradus::emulator {
+namespace {
+
+std::string fault_of_tensor(const Object& tensor) {
+  const Sizes dims = tensor.dims();
+  const auto type = tensor.get<cudnnDataType_t>(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_DATA_INT8);
+  if (dims.empty() || dims.size() != tensor.strides().size()) return "as many strides as dimensions are needed";
+  if (std::any_of(dims.begin(), dims.end(), [](std::int64_t size) { return size <= 0; })) return "a dimension is 0";
+  if (type != CUDNN_DATA_FLOAT && type != CUDNN_DATA_BFLOAT16) return "the data type is not emulated";
+  if (!tensor.has(CUDNN_ATTR_TENSOR_UNIQUE_ID) || !tensor.has(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT))
+    return "the unique id or the alignment is missing";
+  return "";
+}
+
+std::string fault_of_settings(const Object& object) {
+  const ConvSettings s(object);
+  const auto wrong = [](const Sizes& values, std::int64_t least) {
+    return values.size() != 2 || std::min(values[0], values[1]) < least;
+  };
+  if (object.get<std::int64_t>(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS) != 2) return "only images are emulated";
+  if (wrong(s.before, 0) || wrong(s.after, 0)) return "a padding is negative or missing";
+  if (wrong(s.stride, 1) || wrong(s.dilation, 1)) return "a stride or dilation is below 1 or missing";
+  if (object.get<int>(CUDNN_ATTR_CONVOLUTION_CONV_MODE) != CUDNN_CROSS_CORRELATION ||
+      object.get<int>(CUDNN_ATTR_CONVOLUTION_COMP_TYPE) != CUDNN_DATA_FLOAT)
+    return "only cross-correlation in float32 is emulated";
+  return "";
+}
+
+std::string fault_of_convolution(const Object& step, const ConvNames& names) {
+  for (const auto name : {names.x, names.weight, names.y, names.settings})
+    if (!step.has(name)) return "a part is missing";
+  const Sizes x = step.object(names.x).dims(), w = step.object(names.weight).dims(), y = step.object(names.y).dims();
+  const ConvSettings s(step.object(names.settings));
+  if (x.size() != 4 || w.size() != 4 || y.size() != 4) return "tensors need 4 dimensions";
+  if (x[0] != y[0]) return "x and y differ in their number of images";
+  if (x[1] % w[1] != 0 || w[0] % (x[1] / w[1]) != 0) return "the channels of x and of the filter do not fit";
+  if (w[0] != y[1]) return "the channels of y and of the filter do not fit";
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::int64_t room = x[i + 2] + s.before[i] + s.after[i] - (s.dilation[i] * (w[i + 2] - 1) + 1);
+    if (room < 0 || y[i + 2] != room / s.stride[i] + 1) return "the height or width of y does not fit";
+  }
+  if (step.get<float>(names.alpha) != 1 || step.get<float>(names.beta) != 0) return "alpha and beta must be 1 and 0";
+  return "";
+}
+
+std::string fault_of_pointwise(const Object& step) {
+  for (const auto name : {CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_XDESC,
+                          CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_ATTR_OPERATION_POINTWISE_YDESC})
+    if (!step.has(name)) return "a part is missing";
+  if (step.object(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR).get<int>(CUDNN_ATTR_POINTWISE_MODE) !=
+      CUDNN_POINTWISE_ADD)
+    return "only the addition is emulated";
+  const Sizes x = step.object(CUDNN_ATTR_OPERATION_POINTWISE_XDESC).dims();
+  const Sizes b = step.object(CUDNN_ATTR_OPERATION_POINTWISE_BDESC).dims();
+  if (x != step.object(CUDNN_ATTR_OPERATION_POINTWISE_YDESC).dims()) return "x and y differ in shape";
+  bool fits = b.size() == x.size();
+  for (std::size_t i = 0; fits && i < x.size(); ++i) fits = b[i] == x[i] || b[i] == 1;
+  return fits ? "" : "b cannot be broadcast to the shape of x";
+}
+
+std::string fault_of_graph(const Object& graph) {
+  if (!graph.has(CUDNN_ATTR_OPERATIONGRAPH_OPS)) return "a graph needs steps";
+  std::vector<std::int64_t> written;
+  for (const Reference& step : graph.objects.at(CUDNN_ATTR_OPERATIONGRAPH_OPS)) {
+    const std::vector<const Object*> tensors = tensors_of(*step);
+    for (const Object* tensor : tensors)
+      if (tensor != tensors.back() && tensor->is_virtual() &&
+          std::find(written.begin(), written.end(), tensor->id()) == written.end())
+        return "a virtual tensor is read that no step has written";
+    written.push_back(tensors.back()->id());
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string fault_of(const Object& object) {
+  for (const auto& [name, others] : object.objects)
+    for (const Reference& other : others)
+      if (!other->is_final) return "it refers to an object that is not finalized";
+  if (const ConvNames* names = names_of(object)) return fault_of_convolution(object, *names);
+  const auto needs = [&](cudnnBackendAttributeName_t name) {
+    return object.has(name) ? "" : "an attribute is missing";
+  };
+  switch (object.type) {
+    case CUDNN_BACKEND_TENSOR_DESCRIPTOR: return fault_of_tensor(object);
+    case CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR: return fault_of_settings(object);
+    case CUDNN_BACKEND_POINTWISE_DESCRIPTOR: return needs(CUDNN_ATTR_POINTWISE_MODE);
+    case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR: return fault_of_pointwise(object);
+    case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR: return fault_of_graph(object);
+    case CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR:
+      return object.has(CUDNN_ATTR_DEVICEPROP_HANDLE) ? "" : needs(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION);
+    case CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR:
+      return object.has(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH) ? needs(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP)
+                                                               : "an attribute is missing";
+    case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:
+      return object.has(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG) ? needs(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP)
+                                                                 : "an attribute is missing";
+    case CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR:
+      return object.all<std::int64_t>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS).size() ==
+                     object.all<void*>(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS).size()
+                 ? ""
+                 : "as many ids as pointers are needed";
+    default: return "this object is not emulated";
+  }
+}
+
+}  // namespace gradus::emulator
