@@ -8,6 +8,8 @@
 #include "core/tensor.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
+//
+#include <nvtx3/nvToolsExt.h>
 
 namespace gradus::cuda {
 
@@ -23,26 +25,32 @@ inline cudaStream_t stream_on(Device device) {
   return cudaStreamPerThread;
 }
 
+/// Queues a kernel on this thread's stream. NVIDIA's profilers show it under the name of the operation under way.
+template <class... Parameters, class... Arguments>
+void launch_grid(int64_t grid, int block, Device device, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  const cudaStream_t stream = stream_on(device);
+  nvtxRangePushA(Scope::current() ? Scope::current()->operation() : "gradus");
+  const cudaError_t error = launch(kernel, {.grid = unsigned(grid), .block = unsigned(block), .stream = stream},
+                                   std::forward<Arguments>(arguments)...);
+  nvtxRangePop();
+  check(error, "kernel launch");
+}
+
 /// Runs `kernel(arguments...)` with one thread for each of `count` things, at most; the kernel loops over them with
 /// the grid's size as its step.
 template <class... Parameters, class... Arguments>
 void launch_for(int64_t count, Device device, void (*kernel)(Parameters...), Arguments&&... arguments) {
-  if (count == 0) return;
   constexpr int64_t block = 256, most_blocks = 4096;  // a few rounds of the largest GPUs
-  const unsigned grid = unsigned(std::min((count + block - 1) / block, most_blocks));
-  check(launch(kernel, {.grid = grid, .block = unsigned(block), .stream = stream_on(device)},
-               std::forward<Arguments>(arguments)...),
-        "kernel launch");
+  if (count > 0)
+    launch_grid(std::min((count + block - 1) / block, most_blocks), block, device, kernel,
+                std::forward<Arguments>(arguments)...);
 }
 
 /// Runs `kernel(arguments...)` with a block of `threads` for each of `count` things, at most; it loops over them, too.
 template <class... Parameters, class... Arguments>
 void launch_blocks(int64_t count, int threads, Device device, void (*kernel)(Parameters...), Arguments&&... arguments) {
-  if (count == 0) return;
-  const unsigned grid = unsigned(std::min(count, int64_t(INT32_MAX)));
-  check(launch(kernel, {.grid = grid, .block = unsigned(threads), .stream = stream_on(device)},
-               std::forward<Arguments>(arguments)...),
-        "kernel launch");
+  if (count > 0)
+    launch_grid(std::min(count, int64_t(INT32_MAX)), threads, device, kernel, std::forward<Arguments>(arguments)...);
 }
 
 /// The same with a warp for each thing.

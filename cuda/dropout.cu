@@ -13,8 +13,9 @@ template <class T>
 __global__ void drop_elements(GeneratorState state, float p, T scale, int64_t count, Source x, Target y) {
   for (int64_t block = thread_in_grid(); block * 4 < count; block += threads_in_grid()) {
     const std::array<uint32_t, 4> words = philox(state.seed, state.offset + uint64_t(block));
-    for (int64_t i = block * 4; i < min(block * 4 + 4, count); ++i)
-      y.store(i, to_uniform(words[size_t(i % 4)]) >= p ? x.load<T>(i) * scale : T(0));
+    for (int j = 0; j < 4; ++j)
+      if (const int64_t i = block * 4 + j; i < count)
+        y.store(i, to_uniform(words[size_t(j)]) >= p ? x.load<T>(i) * scale : T(0));
   }
 }
 

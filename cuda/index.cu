@@ -63,7 +63,8 @@ template <class T> __global__ void sum_slices(const T* x, int64_t columns, int64
     T sum = 0;
     for (int64_t begin = warp * 32; begin < count; begin += warps * 32) {
       const bool named = begin + lane < count && index[begin + lane] == slice;
-      for (unsigned found = __ballot_sync(all_lanes, named); found != 0; found &= found - 1)  // takes the lowest bit off
+      // From the lowest bit to the highest: found & (found - 1) is without its lowest.
+      for (unsigned found = __ballot_sync(all_lanes, named); found != 0; found &= found - 1)
         if (column < columns) sum += from[(begin + __ffs(int(found)) - 1) * inner];
     }
     of_warp[warp][lane] = sum;
@@ -104,8 +105,8 @@ namespace {
 
 // One thread for each place of the index; `origin` says where the element with its coordinates, but 0 in dimension
 // `dim`, lies in x.
-template <class T> __global__ void take_elements(const T* x, Layout origin, int64_t stride, const int64_t* index,
-                                                 int64_t count, T* y) {
+template <class T>
+__global__ void take_elements(const T* x, Layout origin, int64_t stride, const int64_t* index, int64_t count, T* y) {
   for (int64_t i = thread_in_grid(); i < count; i += threads_in_grid()) y[i] = x[origin(i) + index[i] * stride];
 }
 

@@ -1,6 +1,6 @@
-// Batch, layer, group, instance and RMS normalisation. A block for each group of elements that share a mean and a
-// variance; it reads them once for the mean, again for the variance and again for the result: the second and third time
-// from the cache, if the group fits. No difference of large sums is ever taken.
+// Batch, layer, group, instance and RMS normalisation. A warp or a block for each group of elements that share a mean
+// and a variance; it reads them once for the mean, again for the variance and again for the result: the second and
+// third time from the cache, if the group fits. No difference of large sums is ever taken.
 
 #include "cuda/reduce.h"
 
@@ -18,26 +18,27 @@ struct Group {
   __device__ int64_t channel(int64_t position) const { return position / layout.run % layout.channels; }
 };
 
-template <class In, class T> __global__ void normalize(NormLayout layout, const In* x, const T* weight, const T* bias,
-                                                       T* means, T* variances, In* y) {
-  for (int64_t number = blockIdx.x; number < layout.groups; number += gridDim.x) {
+template <class In, class T> __global__ void normalize(Team team, NormLayout layout, const In* x, const T* weight,
+                                                       const T* bias, T* means, T* variances, In* y) {
+  for (int64_t number = team.first_row(); number < layout.groups; number += team.row_step()) {
     const Group group{layout, number};
     const int64_t size = group.size();
     T mean = layout.given ? means[number] : T(0), variance = layout.given ? variances[number] : T(0);
-    if (layout.center && !layout.given) {
-      for (int64_t k = threadIdx.x; k < size; k += blockDim.x) mean += convert<T>(x[group.position(k)]);
-      mean = block_reduce(mean, Sum()) / T(size);
+    if (layout.center && !layout.given) {  // of the distances from one of the elements, which are small
+      const T origin = convert<T>(x[group.position(0)]);
+      for (int64_t k = team.rank(); k < size; k += team.size) mean += convert<T>(x[group.position(k)]) - origin;
+      mean = origin + team.reduce(mean, Sum()) / T(size);
     }
     if (!layout.given) {
-      for (int64_t k = threadIdx.x; k < size; k += blockDim.x) {
+      for (int64_t k = team.rank(); k < size; k += team.size) {
         const T centered = convert<T>(x[group.position(k)]) - mean;
         variance += centered * centered;
       }
-      variance = block_reduce(variance, Sum()) / T(size);
-      if (threadIdx.x == 0) means[number] = mean, variances[number] = variance;
+      variance = team.reduce(variance, Sum()) / T(size);
+      if (team.rank() == 0) means[number] = mean, variances[number] = variance;
     }
     const T scale = T(1) / sqrt(variance + T(layout.eps));
-    for (int64_t k = threadIdx.x; k < size; k += blockDim.x) {
+    for (int64_t k = team.rank(); k < size; k += team.size) {
       const int64_t at = group.position(k), channel = group.channel(at);
       y[at] = convert<In>((convert<T>(x[at]) - mean) * scale * weight[channel] + bias[channel]);
     }
@@ -45,36 +46,31 @@ template <class In, class T> __global__ void normalize(NormLayout layout, const 
 }
 
 // dx, and for each element its part of the gradient of the weight, dy·x̂.
-template <class In, class T> __global__ void normalize_gradients(NormLayout layout, const In* dy, const In* x,
-                                                                 const T* weight, const T* means, const T* variances,
-                                                                 In* dx, T* dweight_parts) {
-  for (int64_t number = blockIdx.x; number < layout.groups; number += gridDim.x) {
+template <class In, class T> __global__ void normalize_gradients(Team team, NormLayout layout, const In* dy,
+                                                                 const In* x, const T* weight, const T* means,
+                                                                 const T* variances, In* dx, T* dweight_parts) {
+  for (int64_t number = team.first_row(); number < layout.groups; number += team.row_step()) {
     const Group group{layout, number};
     const int64_t size = group.size();
     const T mean = means[number], scale = T(1) / sqrt(variances[number] + T(layout.eps));
     T sum = 0, product_sum = 0;  // of g and g·x̂
     if (!layout.given) {
-      for (int64_t k = threadIdx.x; k < size; k += blockDim.x) {
+      for (int64_t k = team.rank(); k < size; k += team.size) {
         const int64_t at = group.position(k);
         const T g = convert<T>(dy[at]) * weight[group.channel(at)];
         sum += g;
         product_sum += g * (convert<T>(x[at]) - mean) * scale;
       }
-      sum = layout.center ? block_reduce(sum, Sum()) / T(size) : T(0);
-      product_sum = block_reduce(product_sum, Sum()) / T(size);
+      sum = layout.center ? team.reduce(sum, Sum()) / T(size) : T(0);
+      product_sum = team.reduce(product_sum, Sum()) / T(size);
     }
-    for (int64_t k = threadIdx.x; k < size; k += blockDim.x) {
+    for (int64_t k = team.rank(); k < size; k += team.size) {
       const int64_t at = group.position(k);
       const T upstream = convert<T>(dy[at]), normal = (convert<T>(x[at]) - mean) * scale;
       dx[at] = convert<In>((upstream * weight[group.channel(at)] - sum - normal * product_sum) * scale);
       dweight_parts[at] = upstream * normal;
     }
   }
-}
-
-// Enough threads for each to have a few elements of its group.
-int threads_for(const NormLayout& layout) {
-  return int(std::clamp<int64_t>(layout.outer * layout.inner / 4, 32, 256) / 32 * 32);
 }
 
 }  // namespace
@@ -84,9 +80,9 @@ void norm(const NormLayout& layout, const NormStatistics& statistics, const Tens
   if (y.numel() == 0) return;
   const Tensor in = compact(x);
   visit_floating(y.dtype(), [&]<class In, class T>() {
-    launch_blocks(layout.groups, threads_for(layout), y.device(), normalize<In, T>, layout, pointer<const In>(in),
-                  pointer<const T>(weight), pointer<const T>(bias), pointer<T>(statistics.mean),
-                  pointer<T>(statistics.variance), pointer<In>(y));
+    launch_rows(layout.groups, layout.outer * layout.inner, y.device(), normalize<In, T>, layout, pointer<const In>(in),
+                pointer<const T>(weight), pointer<const T>(bias), pointer<T>(statistics.mean),
+                pointer<T>(statistics.variance), pointer<In>(y));
   });
 }
 
@@ -96,10 +92,10 @@ void norm_backward(const NormLayout& layout, const NormStatistics& statistics, c
   const Tensor gradient = compact(dy), in = compact(x);
   const Tensor parts = Tensor::empty(dx.shape(), weight.dtype(), dx.device());
   visit_floating(dx.dtype(), [&]<class In, class T>() {
-    launch_blocks(layout.groups, threads_for(layout), dx.device(), normalize_gradients<In, T>, layout,
-                  pointer<const In>(gradient), pointer<const In>(in), pointer<const T>(weight),
-                  pointer<const T>(statistics.mean), pointer<const T>(statistics.variance), pointer<In>(dx),
-                  pointer<T>(parts));
+    launch_rows(layout.groups, layout.outer * layout.inner, dx.device(), normalize_gradients<In, T>, layout,
+                pointer<const In>(gradient), pointer<const In>(in), pointer<const T>(weight),
+                pointer<const T>(statistics.mean), pointer<const T>(statistics.variance), pointer<In>(dx),
+                pointer<T>(parts));
   });
   // Σ over all that share a channel: the first and the last dimension.
   const Shape by_channel{dx.numel() / (layout.channels * layout.run), layout.channels, layout.run};

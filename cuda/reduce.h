@@ -43,4 +43,23 @@ template <class F, class T> __device__ T block_reduce(T value, F f) {
   return warp_reduce(lane() < warps ? of_warp[lane()] : F::template neutral<T>(), f);
 }
 
+/// The threads that share a row: a warp of them, or a block if rows are long. Row `first_row()` is the first that they
+/// work on, the next one lies `row_step()` further.
+struct Team {
+  int size;
+  __device__ int64_t first_row() const { return thread_in_grid() / size; }
+  __device__ int64_t row_step() const { return threads_in_grid() / size; }
+  __device__ int rank() const { return int(threadIdx.x) % size; }
+  template <class F, class T> __device__ T reduce(T value, F f) const {
+    return size == 32 ? warp_reduce(value, f) : block_reduce(value, f);
+  }
+};
+
+/// Runs `kernel(team, arguments...)` with a team for each of `rows` rows of n elements, at most.
+template <class... Parameters, class... Arguments>
+void launch_rows(int64_t rows, int64_t n, Device device, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  const Team team{n <= 1024 ? 32 : 256};
+  launch_for(rows * team.size, device, kernel, team, std::forward<Arguments>(arguments)...);
+}
+
 }  // namespace gradus::cuda
