@@ -72,7 +72,7 @@ std::string to_string(const std::vector<KernelReport>& report) {
     text += "\n" + kernel.kernel + ": " + std::to_string(kernel.launches) +
             (kernel.launches == 1 ? " launch" : " launches") + "\n";
     std::snprintf(row, sizeof row, "  %-40s %-14s %9s %21s %7s %7s %10s %10s\n", "line", "access", "requests",
-                  "per request", "needed", "lanes", "moved", "needed");
+                  "per request", "least", "lanes", "moved", "needed");
     text += row;
     for (const LineReport& line : kernel.lines) {
       const bool global = line.space == Space::global;

@@ -39,6 +39,12 @@ class Shadow {
     }
   }
 
+  /// Lets go of what is kept about memory that is freed.
+  void forget(const void* memory, std::size_t bytes) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(memory);
+    for (std::uintptr_t page = begin / page_bytes; page * page_bytes < begin + bytes; ++page) pages_.erase(page);
+  }
+
  private:
   static constexpr std::uintptr_t page_bytes = 1024;
   struct Page {

@@ -242,7 +242,11 @@ void allocated(const void* memory, std::size_t bytes) {
   state().device_memory[static_cast<const char*>(memory)].assign(bytes, false);
 }
 
-void freed(const void* memory) { state().device_memory.erase(static_cast<const char*>(memory)); }
+void freed(const void* memory) {
+  const auto known = state().device_memory.find(static_cast<const char*>(memory));
+  state().global.forget(memory, known->second.size());
+  state().device_memory.erase(known);
+}
 
 void written(const void* memory, std::size_t bytes) {
   const auto [known, offset] = find(memory);
