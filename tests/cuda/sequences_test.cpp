@@ -39,12 +39,13 @@ Inputs results(const Function& f, const Inputs& inputs, Device device) {
 
 int cases = 0;
 
-// The same on both devices, within the rounding errors of the inputs' dtype; twice on the GPU the same bits.
+// The same on both devices, within the rounding errors of the inputs' dtype; in float32 twice on the GPU the same bits.
 void compare(const Function& f, const Inputs& x) {
   ++cases;
   CAPTURE(std::string(to_string(x[0].dtype())));
   const double allowed = x[0].dtype() == float64 ? 1e-11 : x[0].dtype() == float32 ? 1e-4 : 0x1p-5;
-  const Inputs expected = results(f, x, Device::cpu()), found = results(f, x, gpu), again = results(f, x, gpu);
+  const Inputs expected = results(f, x, Device::cpu()), found = results(f, x, gpu);
+  const Inputs again = x[0].dtype() == float32 ? results(f, x, gpu) : found;
   for (size_t i = 0; i < found.size(); ++i) {
     CAPTURE(i);
     CHECK(found[i].dtype() == expected[i].dtype());
@@ -69,7 +70,7 @@ struct AttentionSize {
 };
 constexpr AttentionSize attention_sizes[] = {
     {1, 1, 1, 1},    {1, 130, 3, 80},   {5, 65, 32, 3},    {65, 5, 80, 32},  {65, 65, 33, 1},
-    {130, 70, 1, 3}, {32, 64, 32, 128}, {3, 40, 130, 150}, {40, 3, 150, 12}, {5, 4, 4, 300},
+    {130, 70, 1, 3}, {32, 64, 32, 128}, {3, 40, 130, 150}, {40, 3, 150, 12}, {5, 4, 4, 140},
 };
 
 }  // namespace
@@ -81,7 +82,6 @@ TEST_CASE("cuda sequences: recurrences") {
     for (int64_t steps : {1, 7, 70})
       for (int64_t batch : {1, 5})
         for (int64_t n : {1, 33, 64}) {
-          if (steps * batch * n > 70 * 64) continue;
           CAPTURE(int(kind));
           CAPTURE(Shape({steps, batch, n}));
           const int64_t width = gate_count(kind) * n;
@@ -101,9 +101,9 @@ TEST_CASE("cuda sequences: recurrences") {
               compare(run, x);
               compare(run, converted(x, float32));
               const NoGrad without_backward;  // one step's values for all
-              CHECK(distance(here(run({x[0].copied_to(gpu), x[1].copied_to(gpu), x[2].copied_to(gpu),
-                                       x[3].copied_to(gpu)})),
-                             run(x)) <= 1e-11);
+              CHECK(distance(
+                        here(run({x[0].copied_to(gpu), x[1].copied_to(gpu), x[2].copied_to(gpu), x[3].copied_to(gpu)})),
+                        run(x)) <= 1e-11);
             }
         }
   const Tensor none = recurrence(Recurrence::lstm, zeros({0, 2, 12}, float32, gpu), ones({2, 2, 3}, float32, gpu),
@@ -130,9 +130,10 @@ TEST_CASE("cuda sequences: attention") {
     const Tensor added = uniform({keys}, -1, 1);
     for (const Inputs& x : {contiguous, of_heads, of_columns})
       for (bool is_causal : {false, true})
-        for (int mask = 0; mask < 3; ++mask)
+        for (int mask = 0; mask < 3; ++mask) {
+          if (x[0].dim() == 2 && mask == 1) continue;
           for (double dropout_p : {0., 0.3}) {
-            if (x[0].dim() == 2 && mask == 1) continue;
+            if (mask == 2 && (dropout_p > 0) == is_causal) continue;
             CAPTURE(is_causal);
             CAPTURE(mask);
             CAPTURE(dropout_p);
@@ -146,6 +147,7 @@ TEST_CASE("cuda sequences: attention") {
             compare(run, converted(x, float32));
             compare(run, converted(x, bfloat16));
           }
+        }
   }
   MESSAGE(cases << " cases");
 }
@@ -154,8 +156,8 @@ TEST_CASE("cuda sequences: attention without keys, queries or values, and with n
   const auto run = [](const Inputs& in) { return scaled_dot_product_attention(in[0], in[1], in[2]); };
   for (const auto& [queries, keys, size, value_size] :
        {AttentionSize{3, 0, 4, 5}, {0, 3, 4, 5}, {3, 4, 0, 5}, {3, 4, 5, 0}, {3, 4, 0, 0}})
-    compare(run, {ones({2, queries, size}, float64), ones({2, keys, size}, float64),
-                  ones({2, keys, value_size}, float64)});
+    compare(run,
+            {ones({2, queries, size}, float64), ones({2, keys, size}, float64), ones({2, keys, value_size}, float64)});
   compare([](const Inputs& in) { return scaled_dot_product_attention(in[0], in[1], in[2], {.dropout_p = 1}); },
           {ones({3, 4}), ones({5, 4}), ones({5, 4})});
   for (double value : {double(NAN), 1e30}) {
