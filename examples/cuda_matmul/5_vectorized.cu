@@ -34,7 +34,8 @@ __device__ void read_part(const float* line, int thread, float* values) {
 // Where in the tile the i-th of a thread's 8 rows or columns is.
 __device__ int place(int thread, int i) { return i / half_part * tile / 2 + thread * half_part + i % half_part; }
 
-__global__ void __launch_bounds__(threads)
+// Two blocks are to fit on a multiprocessor: with 256 threads each, that is at most 128 registers for a thread.
+__global__ void __launch_bounds__(threads, 2)
     multiply_vectorized(int m, int n, int k, const float* a, const float* b, float* c) {
   // a's tile is transposed, so that what a thread reads of it lies in one line. The padding moves each line on by 4
   // banks: without it, the stores of the transposed tile would meet in the same banks.

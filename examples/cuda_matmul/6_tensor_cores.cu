@@ -26,7 +26,8 @@ __device__ void copy_eight(const __half* matrix, int rows, int columns, int row,
   }
 }
 
-__global__ void __launch_bounds__(warps * 32)
+// Two blocks are to fit on a multiprocessor: with 256 threads each, that is at most 128 registers for a thread.
+__global__ void __launch_bounds__(warps * 32, 2)
     multiply_tensor_cores(int m, int n, int k, const __half* a, const __half* b, float* c) {
   __shared__ __align__(32) __half a_tile[tile][depth + padding], b_tile[depth][tile + padding];
   __shared__ __align__(32) float results[warps][core][core];
