@@ -142,7 +142,7 @@ TEST_CASE("transposition is bound by sectors, by bank conflicts, or by neither")
   CHECK(load(naive).parts_per_request() == 4);
   CHECK(store(naive).parts_per_request() == 32);
   CHECK(store(naive).requests == 128);
-  const KernelReport conflicts = run(transpose<0>), padded = run(transpose<1>);
+  const KernelReport padded = run(transpose<1>), conflicts = run(transpose<0>);
   CHECK(conflicts.kernel == "transpose<0>");
   CHECK(shared_load(conflicts).parts_per_request() == 32);
   CHECK(shared_load(conflicts).needed_per_request() == 1);
