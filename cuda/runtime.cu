@@ -18,7 +18,8 @@ void* allocate_memory(size_t bytes, Device device) {
     fail("there is no " + to_string(device) + ", only " + std::to_string(count_devices()) + " CUDA device(s)");
   void* memory = nullptr;
   const cudaStream_t stream = stream_on(device);
-  if (bytes > 0) check(cudaMallocAsync(&memory, bytes, stream), "cudaMallocAsync");
+  // An empty tensor has an address, too: kernels compute with it, though they read nothing there.
+  check(cudaMallocAsync(&memory, std::max<size_t>(bytes, 1), stream), "cudaMallocAsync");
   return memory;
 }
 
