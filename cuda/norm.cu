@@ -24,9 +24,10 @@ template <class In, class T> __global__ void normalize(Team team, NormLayout lay
     const Group group{layout, number};
     const int64_t size = group.size();
     T mean = layout.given ? means[number] : T(0), variance = layout.given ? variances[number] : T(0);
-    if (layout.center && !layout.given) {
-      for (int64_t k = team.rank(); k < size; k += team.size) mean += convert<T>(x[group.position(k)]);
-      mean = team.reduce(mean, Sum()) / T(size);
+    if (layout.center && !layout.given) {  // of the distances from one of the elements, which are small
+      const T origin = convert<T>(x[group.position(0)]);
+      for (int64_t k = team.rank(); k < size; k += team.size) mean += convert<T>(x[group.position(k)]) - origin;
+      mean = origin + team.reduce(mean, Sum()) / T(size);
     }
     if (!layout.given) {
       for (int64_t k = team.rank(); k < size; k += team.size) {

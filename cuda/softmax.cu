@@ -7,13 +7,12 @@
 namespace gradus::cuda {
 namespace {
 
-// The largest x of a row (0 if all are −∞), and Σ exp(x − largest). Every thread of the team gets both.
+// The largest x of a row, and Σ exp(x − largest), NaN if all are −∞. Every thread of the team gets both.
 template <class T> struct ExpSum { T largest, sum; };
 template <class In, class T> __device__ ExpSum<T> exp_sum(const Team& team, const In* x, int64_t n) {
   T largest = Larger::neutral<T>(), sum = 0;
   for (int64_t i = team.rank(); i < n; i += team.size) largest = Larger()(largest, convert<T>(x[i]));
   largest = team.reduce(largest, Larger());
-  if (largest == Larger::neutral<T>()) largest = 0;  // −∞ − (−∞) would be NaN
   for (int64_t i = team.rank(); i < n; i += team.size) sum += exp(convert<T>(x[i]) - largest);
   return {largest, team.reduce(sum, Sum())};
 }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -115,10 +116,14 @@ inline void print_memory_of(const Gpu& gpu) {
   fmt::print("  global memory  for all, moved in sectors of 32 bytes: {:.0f} GB/s\n", gpu.bandwidth);
 }
 
-inline void print_about_emulator(const char* program) {
+/// `target` is the program's name in the build.
+inline void print_about_emulator(const char* target) {
   fmt::print(
-      "\nThe kernels ran on an emulated GPU: there are no times, for they would say nothing about a real one. For what "
-      "the\n"
-      "kernels do with memory, sectors and bank conflicts, run\n  GRADUS_CUDA_REPORT=1 {}\n",
-      program);
+      "\nThe kernels ran on an emulated GPU: there are no times, for they would say nothing about a real one. What "
+      "each line\n"
+      "of them asks of memory, in sectors and bank conflicts, is reported by\n"
+      "  cmake --preset emulated-traced && cmake --build --preset emulated-traced --target {0}\n"
+      "  GRADUS_CUDA_REPORT=1 build/emulated-traced/examples/{0} --size 256\n",
+      target);
+  std::fflush(stdout);  // the report comes afterwards
 }

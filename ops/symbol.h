@@ -8,7 +8,7 @@ namespace gradus {
 /// A piece of a printed formula, and how tightly it binds, so that only needed brackets are written.
 class Symbol {
  public:
-  enum Precedence { comparison, sum, product, negation, power, atom };
+  enum Precedence { comparison, addition, product, negation, power, atom };
 
   Symbol(std::string text, Precedence precedence = atom) : text_(std::move(text)), precedence_(precedence) {}
   Symbol(double number);
@@ -28,8 +28,8 @@ Symbol call(const std::string& name, const Symbol& a, const Symbol& b);
 /// "a op b": the right side is bracketed even at equal precedence if `op` does not associate.
 Symbol infix(const Symbol& a, const char* op, const Symbol& b, Symbol::Precedence precedence, bool associative = true);
 
-inline Symbol operator+(const Symbol& a, const Symbol& b) { return infix(a, " + ", b, Symbol::sum); }
-inline Symbol operator-(const Symbol& a, const Symbol& b) { return infix(a, " − ", b, Symbol::sum, false); }
+inline Symbol operator+(const Symbol& a, const Symbol& b) { return infix(a, " + ", b, Symbol::addition); }
+inline Symbol operator-(const Symbol& a, const Symbol& b) { return infix(a, " − ", b, Symbol::addition, false); }
 inline Symbol operator*(const Symbol& a, const Symbol& b) { return infix(a, "·", b, Symbol::product); }
 inline Symbol operator/(const Symbol& a, const Symbol& b) { return infix(a, "/", b, Symbol::product, false); }
 inline Symbol operator-(const Symbol& a) { return {"−" + a.within(Symbol::negation), Symbol::negation}; }

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "ops/arithmetic.h"
+#include "ops/create.h"
 #include "ops/loss.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
@@ -37,4 +38,11 @@ TEST_CASE("softmax: infinite logits") {
         1e-6);
   const Tensor loss = cross_entropy(x, tensor({0, 1, 1}, int64), {.reduction = LossReduction::none});
   CHECK(distance(loss, tensor({INFINITY, NAN, NAN})) == 0);
+}
+
+TEST_CASE("softmax: rows without elements") {
+  for (const Shape& shape : {Shape{7, 0}, Shape{0, 7}}) {
+    CHECK(softmax(zeros(shape), 1).shape() == shape);
+    CHECK(log_softmax(zeros(shape), 0).shape() == shape);
+  }
 }

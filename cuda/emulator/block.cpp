@@ -5,6 +5,7 @@
 
 #include "emulator/emulator.h"
 #include "source.h"
+#include "trace.h"
 
 namespace gradus::emulator {
 
@@ -36,6 +37,7 @@ void Block::run(const Launch& launch, unsigned launch_number, uint3 index) {
   const unsigned number = index.x + launch.grid.x * (index.y + launch.grid.y * index.z);
   random_.seed(settings().shuffle + 7919 * launch_number + 104729 * number);
   prepare(index);
+  if (trace::enabled) trace::begin_block(launch, index);
   go_on(host_, next_ready());
   if (!error_.empty()) {
     const std::string who = failed_ ? ", thread " + to_string(failed_->index) + ": " : " ";
@@ -81,6 +83,7 @@ void Block::run_threads(void* self) {
     Thread& me = *current;
     block.launch_->kernel.run(block.launch_->kernel.call.get());
     me.state = ThreadState::left;
+    if (trace::enabled) trace::leave(me.number);
     ++block.left_;
     Thread* next = block.next_ready();
     if (next && next->state == ThreadState::fresh) {
@@ -152,11 +155,11 @@ int Block::barrier(bool predicate, Site where) {
   } else {
     for (const Thread* other : at_barrier_)
       if (other->where != where) stuck();
+    if (trace::enabled) trace::barrier();
     predicates_held_ = std::exchange(predicates_, 0);
     release(at_barrier_);
     me.state = ThreadState::ready;
   }
-  ++me.barriers;
   return predicates_held_;
 }
 
@@ -183,6 +186,7 @@ const std::uint64_t* Block::meet(unsigned& mask, std::uint64_t value, const char
   } else {
     for (const Thread* other : meeting.arrived)
       if (other->where != where || other->operation != operation) stuck();
+    if (trace::enabled) trace::meet(warp, mask);
     ++meeting.round;
     release(meeting.arrived);
     me.state = ThreadState::ready;

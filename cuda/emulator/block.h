@@ -36,9 +36,6 @@ class Block {
   void* shared_memory() { return shared_.get(); }
 
   const Launch& launch() const { return *launch_; }
-  bool owns(const void* address) const {
-    return address >= threads_.data() && address < threads_.data() + threads_.size();
-  }
   bool shares(const void* address) const {
     return address >= shared_.get() && address < shared_.get() + launch_->shared;
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "device.h"
+#include "trace.h"
 //
 #include <cublas_v2.h>
 #include <cuda_bf16.h>
@@ -132,6 +133,7 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
     const Matrix<In> left(a, op_a, lda, stride_a), right(b, op_b, ldb, stride_b);
     enqueue(handle->stream, [=] {
       multiply<In, T, S>(m, n, k, alpha_value, left, right, beta_value, static_cast<T*>(c), ldc, stride_c, batches);
+      if (trace::enabled) trace::written(c, extent(m, n, ldc, stride_c, batches, sizeof(T)));
     });
   };
   if (in_double) run(double(), double(), double());

@@ -4,6 +4,7 @@
 
 #include "cudnn_objects.h"
 #include "device.h"
+#include "trace.h"
 //
 #include <cuda_bf16.h>
 
@@ -42,6 +43,7 @@ struct Operand {
       const std::int64_t at = position(dims, strides, static_cast<std::int64_t>(i));
       if (tensor->is_bfloat16()) reinterpret_cast<__nv_bfloat16*>(memory)[at] = __nv_bfloat16(values[i]);
       else reinterpret_cast<float*>(memory)[at] = values[i];
+      if (trace::enabled) trace::written(memory + at * static_cast<std::int64_t>(tensor->item()), tensor->item());
     }
   }
 };
@@ -153,6 +155,9 @@ std::string run_plan(cudaStream_t stream, const Reference& plan, const Object& p
   const auto ids = pack.all<std::int64_t>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
   const auto addresses = pack.all<char*>(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
   char* workspace = pack.get<char*>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
+  const std::int64_t needed = workspace_of(*plan);
+  const std::string short_of = needed > 0 ? check_device_memory(workspace, static_cast<std::size_t>(needed)) : "";
+  if (!short_of.empty()) return "the workspace: " + short_of;
   std::map<std::int64_t, char*> memory;
   for (std::size_t i = 0; i < ids.size(); ++i) memory[ids[i]] = addresses[i];
   for (const Reference& step : steps_of(*plan))
@@ -160,7 +165,7 @@ std::string run_plan(cudaStream_t stream, const Reference& plan, const Object& p
       if (tensor->is_virtual() && memory.try_emplace(tensor->id(), workspace).second)
         workspace += count(tensor->dims()) * static_cast<std::int64_t>(tensor->item());
       const std::string fault = fault_of_memory(*tensor, memory[tensor->id()]);
-      if (!fault.empty()) return (tensor->is_virtual() ? "the workspace: " : "") + fault;
+      if (!fault.empty()) return fault;
     }
   enqueue(stream, [plan, memory] {
     ++gradus_emulated_cudnn_runs;

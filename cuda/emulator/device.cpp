@@ -5,6 +5,7 @@
 #include <map>
 
 #include "emulator/emulator.h"
+#include "trace.h"
 
 namespace gradus::emulator {
 
@@ -13,6 +14,8 @@ std::unique_lock<std::recursive_mutex> use_device() {
   static const bool announced = [] {
     std::string order;
     if (settings().shuffle) order = ", in an order shuffled by the seed " + std::to_string(settings().shuffle);
+    if (trace::enabled) order += "; every access to memory is traced";
+    else if (settings().report) order += "; GRADUS_CUDA_REPORT needs the preset emulated-traced";
     std::fprintf(stderr, "gradus: the CUDA device is emulated on the CPU%s\n", order.c_str());
     return true;
   }();

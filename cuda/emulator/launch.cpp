@@ -11,6 +11,7 @@
 #include "device.h"
 #include "emulator/emulator.h"
 #include "source.h"
+#include "trace.h"
 
 namespace gradus::emulator {
 namespace {
@@ -32,7 +33,8 @@ void run(const Launch& launch) {
   const dim3 grid = launch.grid;
   const auto order = order_of(std::size_t{grid.x} * grid.y * grid.z, number);
   const auto count = static_cast<std::ptrdiff_t>(order.size());
-  const int threads = std::max(1, settings().threads);
+  const int threads = trace::enabled ? 1 : std::max(1, settings().threads);
+  if (trace::enabled) trace::begin_launch(launch);
   std::exception_ptr error;
   std::atomic<bool> failed{false};
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1 && count > 1)

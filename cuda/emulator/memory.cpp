@@ -6,6 +6,7 @@
 
 #include "device.h"
 #include "sanitizer.h"
+#include "trace.h"
 
 namespace gradus::emulator {
 namespace {
@@ -37,6 +38,7 @@ cudaError_t allocate(void** result, std::size_t bytes) {
   forbid_access(static_cast<char*>(memory) + bytes, room - bytes);
   if (accesses == 0) forbid_access(memory, bytes);
   device_memory[static_cast<char*>(memory)] = {static_cast<char*>(memory), bytes};
+  if (trace::enabled) trace::allocated(memory, bytes);
   used += bytes;
   *result = memory;
   return cudaSuccess;
@@ -48,6 +50,7 @@ void release(void* memory) {
   auto found = device_memory.find(static_cast<char*>(memory));
   const std::size_t bytes = found->second.size;
   allow_access(memory, (bytes + alignment - 1) / alignment * alignment + gap);
+  if (trace::enabled) trace::freed(memory);
   used -= bytes;
   device_memory.erase(found);
   std::free(memory);
@@ -189,6 +192,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   if (cudaError_t error = check_copy(to, from, bytes, kind)) return error;
   enqueue(stream, [=] {
     if (bytes > 0) std::memmove(to, from, bytes);
+    if (trace::enabled) trace::copied(to, from, bytes);
   });
   return cudaSuccess;
 }
@@ -211,6 +215,7 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
   if (!wrong.empty()) return refuse(cudaErrorInvalidValue, "cudaMemset: " + wrong);
   enqueue(stream, [=] {
     if (bytes > 0) std::memset(to, value, bytes);
+    if (trace::enabled) trace::written(to, bytes);
   });
   return cudaSuccess;
 }

@@ -13,7 +13,8 @@ static long from_environment(const std::string& name, long otherwise) {
 Settings& settings() {
   static Settings settings{.shuffle = static_cast<unsigned>(from_environment("SHUFFLE", 0)),
                            .lazy = from_environment("LAZY", 0) != 0,
-                           .threads = static_cast<int>(from_environment("THREADS", 1))};
+                           .threads = static_cast<int>(from_environment("THREADS", 1)),
+                           .report = std::getenv("GRADUS_CUDA_REPORT") != nullptr};
   return settings;
 }
 

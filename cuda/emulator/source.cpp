@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <map>
+#include <span>
 #include <sstream>
 
 namespace gradus::emulator {
@@ -15,8 +16,8 @@ struct Frame {
   std::string function, line;
 };
 
-// The frames that were inlined into one another at an address, innermost first.
-std::map<const void*, std::vector<Frame>> known;
+// The frames that were inlined into one another at an address, innermost first. Never destroyed: see report.cpp.
+std::map<const void*, std::vector<Frame>>& known = *new std::map<const void*, std::vector<Frame>>;
 
 std::string output_of(const std::string& command) {
   std::string output;
@@ -34,7 +35,12 @@ std::string program() {
   return length > 0 ? std::string(path, static_cast<std::size_t>(length)) : "";
 }
 
-void look_up(const std::vector<const void*>& addresses) {
+void look_up(std::span<const void* const> addresses) {
+  constexpr std::size_t most = 4096;  // fit into one command
+  if (addresses.size() > most) {
+    look_up(addresses.subspan(most));
+    addresses = addresses.first(most);
+  }
   std::map<std::string, std::string> by_file;  // the arguments of addr2line
   std::map<std::pair<std::string, unsigned long>, const void*> places;
   for (const void* address : addresses) {
@@ -71,13 +77,20 @@ const void* before(const void* return_address) { return static_cast<const char*>
 std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 std::string function_name(const void* function) {
-  look_up({function});
+  look_up_functions({function});
   const auto& frames = known[function];
   std::string name = frames.empty() || frames.back().function == "??" ? "a kernel" : frames.back().function;
-  for (const std::string needless : {"(anonymous namespace)::", "void "})
+  for (const std::string needless : {"(anonymous namespace)::", "void ", "gradus::cuda::", "gradus::"})
     for (std::size_t at; (at = name.find(needless)) != std::string::npos;) name.erase(at, needless.size());
-  return name.substr(0, name.find('('));
+  int depth = 0;  // of template arguments, which may have parentheses
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    depth += (name[i] == '<') - (name[i] == '>');
+    if (name[i] == '(' && depth == 0) return name.substr(0, i);
+  }
+  return name;
 }
+
+void look_up_functions(const std::vector<const void*>& functions) { look_up(functions); }
 
 void look_up_lines(const std::vector<const void*>& return_addresses) {
   std::vector<const void*> addresses;
@@ -86,12 +99,17 @@ void look_up_lines(const std::vector<const void*>& return_addresses) {
 }
 
 std::string source_line(const void* return_address) {
-  look_up({before(return_address)});
+  look_up_lines({return_address});
+  std::string innermost, outermost;
   for (const Frame& frame : known[before(return_address)]) {
-    const bool own = frame.line.find("/cuda/emulator/include/") != std::string::npos;
-    if (!own && frame.line.find("/include/c++/") == std::string::npos) return file_name(frame.line);
+    if (frame.line.find("/cuda/emulator/include/") != std::string::npos) continue;
+    if (frame.line.find("/include/c++/") != std::string::npos) continue;
+    outermost = file_name(frame.line);
+    if (innermost.empty()) innermost = outermost;
   }
-  return "an unknown line";
+  if (innermost.empty()) return "an unknown line";
+  const auto file = [](const std::string& line) { return line.substr(0, line.find(':')); };
+  return file(innermost) == file(outermost) ? innermost : innermost + " in " + outermost;
 }
 
 }  // namespace gradus::emulator

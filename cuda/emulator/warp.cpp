@@ -8,10 +8,7 @@ namespace gradus::emulator {
 
 int lane() { return static_cast<int>(current->number % 32); }
 
-void warp_barrier(unsigned mask, Site where) {
-  current->block->meet(mask, 0, "__syncwarp", where);
-  ++current->warp_barriers;
-}
+void warp_barrier(unsigned mask, Site where) { current->block->meet(mask, 0, "__syncwarp", where); }
 
 std::uint64_t shuffle(unsigned mask, std::uint64_t value, int source, int width, const char* operation, Site where) {
   const std::uint64_t* values = current->block->meet(mask, value, operation, where);

@@ -8,7 +8,7 @@ namespace {
 constexpr int block_x = 32, block_y = 8;
 
 // threadIdx.x counts rows. The 32 lanes of a warp have neighbouring threadIdx.x: they stand below each other in c.
-__global__ void multiply(int m, int n, int k, const float* a, const float* b, float* c) {
+__global__ void multiply_naive(int m, int n, int k, const float* a, const float* b, float* c) {
   const int row = blockIdx.x * blockDim.x + threadIdx.x;
   const int column = blockIdx.y * blockDim.y + threadIdx.y;
   if (row >= m || column >= n) return;  // the last blocks reach past the matrix
@@ -19,8 +19,8 @@ __global__ void multiply(int m, int n, int k, const float* a, const float* b, fl
 
 cudaError_t run(const Problem& p) {
   const unsigned blocks_x = (p.m + block_x - 1) / block_x, blocks_y = (p.n + block_y - 1) / block_y;
-  return gradus::cuda::launch(multiply, {.grid = {blocks_x, blocks_y}, .block = {block_x, block_y}}, p.m, p.n, p.k, p.a,
-                              p.b, p.c);
+  return gradus::cuda::launch(multiply_naive, {.grid = {blocks_x, blocks_y}, .block = {block_x, block_y}}, p.m, p.n,
+                              p.k, p.a, p.b, p.c);
 }
 
 // Of one multiply-add by each of 32 lanes. Their elements of a lie in 32 rows, so in 32 sectors; b's is the same for

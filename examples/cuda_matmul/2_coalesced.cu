@@ -8,7 +8,7 @@ namespace {
 constexpr int block_x = 32, block_y = 8;
 
 // threadIdx.x counts columns: the lanes of a warp stand beside each other in c.
-__global__ void multiply(int m, int n, int k, const float* a, const float* b, float* c) {
+__global__ void multiply_coalesced(int m, int n, int k, const float* a, const float* b, float* c) {
   const int row = blockIdx.y * blockDim.y + threadIdx.y;
   const int column = blockIdx.x * blockDim.x + threadIdx.x;
   if (row >= m || column >= n) return;
@@ -19,8 +19,8 @@ __global__ void multiply(int m, int n, int k, const float* a, const float* b, fl
 
 cudaError_t run(const Problem& p) {
   const unsigned blocks_x = (p.n + block_x - 1) / block_x, blocks_y = (p.m + block_y - 1) / block_y;
-  return gradus::cuda::launch(multiply, {.grid = {blocks_x, blocks_y}, .block = {block_x, block_y}}, p.m, p.n, p.k, p.a,
-                              p.b, p.c);
+  return gradus::cuda::launch(multiply_coalesced, {.grid = {blocks_x, blocks_y}, .block = {block_x, block_y}}, p.m, p.n,
+                              p.k, p.a, p.b, p.c);
 }
 
 // Of one multiply-add by each of 32 lanes: a's element is the same for all, b's lie side by side in 32·4 bytes.

@@ -8,7 +8,7 @@ namespace {
 constexpr int tile = 32;
 
 // A block of 32 × 32 threads, each for one element of the tile of c.
-__global__ void multiply(int m, int n, int k, const float* a, const float* b, float* c) {
+__global__ void multiply_shared_tile(int m, int n, int k, const float* a, const float* b, float* c) {
   __shared__ float a_tile[tile][tile], b_tile[tile][tile];
   const int x = threadIdx.x, y = threadIdx.y;
   const int row = blockIdx.y * tile + y, column = blockIdx.x * tile + x;
@@ -28,8 +28,8 @@ __global__ void multiply(int m, int n, int k, const float* a, const float* b, fl
 
 cudaError_t run(const Problem& p) {
   const unsigned blocks_x = (p.n + tile - 1) / tile, blocks_y = (p.m + tile - 1) / tile;
-  return gradus::cuda::launch(multiply, {.grid = {blocks_x, blocks_y}, .block = {tile, tile}}, p.m, p.n, p.k, p.a, p.b,
-                              p.c);
+  return gradus::cuda::launch(multiply_shared_tile, {.grid = {blocks_x, blocks_y}, .block = {tile, tile}}, p.m, p.n,
+                              p.k, p.a, p.b, p.c);
 }
 
 // Of a pair of tiles: 32 multiply-adds by each thread for two tiles of floats.

@@ -8,7 +8,9 @@ namespace {
 constexpr int tile = 128, depth = 8;  // a block: 128 × 128 elements of c, from 128 × 8 of a and 8 × 128 of b at a time
 constexpr int part = 8, side = tile / part, threads = side * side;  // a thread: 8 × 8; a block: 16 × 16 threads
 
-__global__ void __launch_bounds__(threads) multiply(int m, int n, int k, const float* a, const float* b, float* c) {
+// A thread takes about 130 registers, so only one block of 256 threads fits on a multiprocessor with its 65,536.
+__global__ void __launch_bounds__(threads)
+    multiply_register_tile(int m, int n, int k, const float* a, const float* b, float* c) {
   __shared__ float a_tile[tile][depth], b_tile[depth][tile];
   const int thread = threadIdx.y * side + threadIdx.x;
   const int first_row = blockIdx.y * tile, first_column = blockIdx.x * tile;
@@ -49,8 +51,8 @@ __global__ void __launch_bounds__(threads) multiply(int m, int n, int k, const f
 
 cudaError_t run(const Problem& p) {
   const unsigned blocks_x = (p.n + tile - 1) / tile, blocks_y = (p.m + tile - 1) / tile;
-  return gradus::cuda::launch(multiply, {.grid = {blocks_x, blocks_y}, .block = {side, side}}, p.m, p.n, p.k, p.a, p.b,
-                              p.c);
+  return gradus::cuda::launch(multiply_register_tile, {.grid = {blocks_x, blocks_y}, .block = {side, side}}, p.m, p.n,
+                              p.k, p.a, p.b, p.c);
 }
 
 constexpr double flop = 2. * tile * tile * depth, bytes = 4. * depth * (tile + tile);

@@ -34,7 +34,9 @@ __device__ void read_part(const float* line, int thread, float* values) {
 // Where in the tile the i-th of a thread's 8 rows or columns is.
 __device__ int place(int thread, int i) { return i / half_part * tile / 2 + thread * half_part + i % half_part; }
 
-__global__ void __launch_bounds__(threads) multiply(int m, int n, int k, const float* a, const float* b, float* c) {
+// Two blocks are to fit on a multiprocessor: with 256 threads each, that is at most 128 registers for a thread.
+__global__ void __launch_bounds__(threads, 2)
+    multiply_vectorized(int m, int n, int k, const float* a, const float* b, float* c) {
   // a's tile is transposed, so that what a thread reads of it lies in one line. The padding moves each line on by 4
   // banks: without it, the stores of the transposed tile would meet in the same banks.
   __shared__ __align__(16) float a_tile[depth][tile + padding];
@@ -84,15 +86,14 @@ __global__ void __launch_bounds__(threads) multiply(int m, int n, int k, const f
 
 cudaError_t run(const Problem& p) {
   const unsigned blocks_x = (p.n + tile - 1) / tile, blocks_y = (p.m + tile - 1) / tile;
-  return gradus::cuda::launch(multiply, {.grid = {blocks_x, blocks_y}, .block = {side, side}}, p.m, p.n, p.k, p.a, p.b,
-                              p.c);
+  return gradus::cuda::launch(multiply_vectorized, {.grid = {blocks_x, blocks_y}, .block = {side, side}}, p.m, p.n, p.k,
+                              p.a, p.b, p.c);
 }
 
 static_assert(tile * depth == 4 * threads, "each thread loads four floats of either tile");
 constexpr double flop = 2. * tile * tile * depth, bytes = 4. * depth * (tile + tile);
-// Of a warp, 2 × 16 threads, for one p: two loads of 2 different words of 16 bytes from a, which come at once, and two
-// of 16 such words, 256 bytes, from b.
-constexpr double warp_flop = 2. * 32 * part * part, wavefronts = 2 * 1 + 2 * 2;
+// Of a warp, for one p: four loads of 16 bytes by each lane. A wavefront is enough for 8 lanes, so each takes 4.
+constexpr double warp_flop = 2. * 32 * part * part, wavefronts = 4 * 4;
 
 }  // namespace
 

@@ -10,10 +10,11 @@ namespace {
 
 constexpr int tile = 128, depth = 32, core = 16;             // a block: 128 × 128 elements of c, 32 products at a time
 constexpr int warp_rows = 32, warp_columns = 64, warps = 8;  // a warp: 32 × 64 elements of c, 2 × 4 matrices
-constexpr int padding = 8;                                   // moves each line of a tile on by 4 banks
 
 #ifdef __CUDACC__
 namespace wmma = nvcuda::wmma;
+
+constexpr int padding = 8;  // moves each line of a tile on by 4 banks
 
 // Copies eight neighbours in a row of a matrix, zeros outside, to shared memory; at once if 16 bytes are aligned.
 __device__ void copy_eight(const __half* matrix, int rows, int columns, int row, int column, __half* to) {
@@ -25,8 +26,9 @@ __device__ void copy_eight(const __half* matrix, int rows, int columns, int row,
   }
 }
 
-__global__ void __launch_bounds__(warps * 32)
-    multiply(int m, int n, int k, const __half* a, const __half* b, float* c) {
+// Two blocks are to fit on a multiprocessor: with 256 threads each, that is at most 128 registers for a thread.
+__global__ void __launch_bounds__(warps * 32, 2)
+    multiply_tensor_cores(int m, int n, int k, const __half* a, const __half* b, float* c) {
   __shared__ __align__(32) __half a_tile[tile][depth + padding], b_tile[depth][tile + padding];
   __shared__ __align__(32) float results[warps][core][core];
   const int thread = threadIdx.x, warp = thread / 32, lane = thread % 32;
@@ -86,8 +88,8 @@ __global__ void __launch_bounds__(warps * 32)
 
 cudaError_t run(const Problem& p) {
   const unsigned blocks_x = (p.n + tile - 1) / tile, blocks_y = (p.m + tile - 1) / tile;
-  return gradus::cuda::launch(multiply, {.grid = {blocks_x, blocks_y}, .block = warps * 32}, p.m, p.n, p.k, p.a_half,
-                              p.b_half, p.c);
+  return gradus::cuda::launch(multiply_tensor_cores, {.grid = {blocks_x, blocks_y}, .block = warps * 32}, p.m, p.n, p.k,
+                              p.a_half, p.b_half, p.c);
 }
 #else
 constexpr cudaError_t (*run)(const Problem&) = nullptr;

@@ -198,7 +198,7 @@ int main(int argc, char** argv) try {
   print_problem(problem, gpu);
   for (const Step* step : steps) print_explanation(*step, gpu);
   const bool all_good = run_ladder(steps, problem, emulated);
-  if (emulated) print_about_emulator(argv[0]);
+  if (emulated) print_about_emulator("cuda_matmul");
   else fmt::print("Run on: {}\n", device);
   return all_good ? 0 : 1;
 } catch (const std::exception& error) {

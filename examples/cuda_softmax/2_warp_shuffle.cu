@@ -21,7 +21,7 @@ __device__ float sum_of_warp(float value) {
 }
 
 // The lanes take columns lane, lane + 32, lane + 64 and so on: 32 neighbours at a time.
-__global__ void softmax(int rows, int columns, const float* x, float* y) {
+__global__ void softmax_warp_shuffle(int rows, int columns, const float* x, float* y) {
   const int lane = threadIdx.x % 32, row = blockIdx.x * warps + threadIdx.x / 32;
   if (row >= rows) return;  // all lanes of a warp or none: the shuffles wait for 32
   x += size_t(row) * columns;
@@ -37,7 +37,7 @@ __global__ void softmax(int rows, int columns, const float* x, float* y) {
 
 cudaError_t run(const Problem& p) {
   const unsigned blocks = (p.rows + warps - 1) / warps;
-  return gradus::cuda::launch(softmax, {.grid = blocks, .block = warps * 32}, p.rows, p.columns, p.x, p.y);
+  return gradus::cuda::launch(softmax_warp_shuffle, {.grid = blocks, .block = warps * 32}, p.rows, p.columns, p.x, p.y);
 }
 
 }  // namespace

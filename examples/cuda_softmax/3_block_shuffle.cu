@@ -33,7 +33,7 @@ template <class F> __device__ float reduce_block(float value, F f) {
 }
 
 // Threads that have no column of a short row take part in the reductions, with the neutral element.
-__global__ void softmax(int columns, const float* x, float* y) {
+__global__ void softmax_block_shuffle(int columns, const float* x, float* y) {
   x += size_t(blockIdx.x) * columns;
   y += size_t(blockIdx.x) * columns;
   float largest = -INFINITY;
@@ -46,7 +46,7 @@ __global__ void softmax(int columns, const float* x, float* y) {
 }
 
 cudaError_t run(const Problem& p) {
-  return gradus::cuda::launch(softmax, {.grid = unsigned(p.rows), .block = threads}, p.columns, p.x, p.y);
+  return gradus::cuda::launch(softmax_block_shuffle, {.grid = unsigned(p.rows), .block = threads}, p.columns, p.x, p.y);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int threads = 256;
 
-__global__ void softmax(int columns, const float* x, float* y) {
+__global__ void softmax_online(int columns, const float* x, float* y) {
   x += size_t(blockIdx.x) * columns;
   y += size_t(blockIdx.x) * columns;
   Partial partial;
@@ -19,7 +19,7 @@ __global__ void softmax(int columns, const float* x, float* y) {
 }
 
 cudaError_t run(const Problem& p) {
-  return gradus::cuda::launch(softmax, {.grid = unsigned(p.rows), .block = threads}, p.columns, p.x, p.y);
+  return gradus::cuda::launch(softmax_online, {.grid = unsigned(p.rows), .block = threads}, p.columns, p.x, p.y);
 }
 
 }  // namespace

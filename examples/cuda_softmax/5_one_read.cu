@@ -10,7 +10,7 @@ namespace {
 constexpr int threads = 256;
 
 // Each thread stores and reads back its own columns, so no barrier is needed for the row.
-__global__ void softmax(int columns, const float* x, float* y) {
+__global__ void softmax_one_read(int columns, const float* x, float* y) {
   DYNAMIC_SHARED(float, row_of_x);
   x += size_t(blockIdx.x) * columns;
   y += size_t(blockIdx.x) * columns;
@@ -25,7 +25,7 @@ __global__ void softmax(int columns, const float* x, float* y) {
 }
 
 cudaError_t run(const Problem& p) {
-  return gradus::cuda::launch(softmax,
+  return gradus::cuda::launch(softmax_one_read,
                               {.grid = unsigned(p.rows), .block = threads, .shared = size_t(p.columns) * sizeof(float)},
                               p.columns, p.x, p.y);
 }

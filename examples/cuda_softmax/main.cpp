@@ -147,7 +147,7 @@ int main(int argc, char** argv) try {
   print_problem(problem, gpu);
   for (const Step* step : steps) print_explanation(*step, problem, gpu);
   const bool all_good = run_steps(steps, problem, emulated);
-  if (emulated) print_about_emulator(argv[0]);
+  if (emulated) print_about_emulator("cuda_softmax");
   else fmt::print("Run on: {}\n", device);
   return all_good ? 0 : 1;
 } catch (const std::exception& error) {

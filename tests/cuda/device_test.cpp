@@ -125,10 +125,10 @@ TEST_CASE("cuda: optimisers take the same steps") {
   };
   const auto compare = [&](auto&& make) {
     const auto expected = trained(Device::cpu(), make), found = trained(gpu, make);
-    for (const auto& [name, values] : expected) {
-      CAPTURE(name);
-      CHECK(found.at(name).device() == gpu);
-      CHECK(distance(back(found.at(name)), values) < 1e-4);
+    for (const auto& each : expected) {
+      CAPTURE(each.first);
+      CHECK(found.at(each.first).device() == gpu);
+      CHECK(distance(back(found.at(each.first)), each.second) < 1e-4);
     }
   };
   using Parameters = decltype(parameters(std::declval<Perceptron&>()));

@@ -116,7 +116,8 @@ TEST_CASE("cuda sequences: attention") {
   manual_seed(2);
   cases = 0;
   for (const auto& [queries, keys, size, value_size] : attention_sizes) {
-    CAPTURE(Shape({queries, keys, size, value_size}));
+    const Shape sizes{queries, keys, size, value_size};
+    CAPTURE(sizes);
     const Inputs contiguous{uniform({2, 1, queries, size}, -2, 2, float64), uniform({2, 1, keys, size}, -2, 2, float64),
                             uniform({2, 1, keys, value_size}, -2, 2, float64)};
     // Two items of two heads each; keys of one item for both, values of one head for both.

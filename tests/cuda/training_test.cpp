@@ -21,7 +21,7 @@ struct Cnn {
   nn::Conv2d conv1{1, 16, 3, {.padding = 1, .bias = false}};
   nn::BatchNorm2d norm1{16};
   nn::Conv2d conv2{16, 32, 3, {.padding = 1}};
-  nn::LayerNorm norm2{{32 * 7 * 7}};
+  nn::LayerNorm norm2{Shape{32 * 7 * 7}};
   nn::Dropout dropout{0.25};
   nn::Linear out{32 * 7 * 7, 10};
   Tensor operator()(const Tensor& image) const {

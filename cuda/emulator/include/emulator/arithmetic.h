@@ -8,10 +8,10 @@
 
 // In CUDA the functions of <cmath> are overloaded for float and double without std::, too.
 using std::exp, std::exp2, std::expm1, std::log, std::log2, std::log1p, std::pow, std::sqrt, std::cbrt, std::abs;
-using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan, std::sinh, std::cosh, std::tanh, std::erf;
 using std::floor, std::ceil, std::rint, std::trunc, std::fma, std::isnan, std::isinf, std::isfinite;
+using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan, std::sinh, std::cosh, std::tanh, std::erf;
 
-template <class T> T __ldg(const T* address) { return *address; }
+template <class T> [[gnu::always_inline]] inline T __ldg(const T* address) { return *address; }
 
 inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 inline double rsqrt(double x) { return 1 / std::sqrt(x); }

@@ -9,8 +9,9 @@ namespace gradus::emulator {
 struct Settings {
   unsigned shuffle =
       0;  // GRADUS_CUDA_EMULATOR_SHUFFLE: threads and blocks run in an order drawn from this seed; 0: in turn
-  bool lazy = false;  // GRADUS_CUDA_EMULATOR_LAZY: work in a stream is done only when somebody waits for it
-  int threads = 1;    // GRADUS_CUDA_EMULATOR_THREADS: threads of the operating system that run blocks
+  bool lazy = false;    // GRADUS_CUDA_EMULATOR_LAZY: work in a stream is done only when somebody waits for it
+  int threads = 1;      // GRADUS_CUDA_EMULATOR_THREADS: threads of the operating system that run blocks
+  bool report = false;  // GRADUS_CUDA_REPORT: traced kernels are counted for memory_report()
 };
 Settings& settings();
 

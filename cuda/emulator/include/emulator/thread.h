@@ -27,7 +27,6 @@ struct Thread {
   const char* operation = nullptr;  // that it waits at, by the lanes in `mask`
   unsigned mask = 0;
   Site where;
-  unsigned barriers = 0, warp_barriers = 0;  // passed so far: what lies before and after one is ordered
 };
 
 /// The thread of a kernel that runs now on this thread of the operating system; null in host code.
