@@ -1,6 +1,7 @@
 // Attention without the matrix of scores (Dao et al., "FlashAttention: fast and memory-efficient exact attention with
 // IO-awareness", 2022). A block works on tiles of 32 × 32 scores in shared memory: 32 queries (or keys) stay, the keys
-// (or queries) pass by. Head sizes of any length go by in parts of 32 columns.
+// (or queries) pass by. Heads of any size go by in parts of 32 columns; for more than 128 columns of a result, several
+// blocks compute the same scores. bfloat16 is a way to store only: products are those of floats, not of Tensor Cores.
 
 #include "cuda/reduce.h"
 #include "cuda/view.h"
@@ -61,7 +62,7 @@ __device__ void load(const Matrix<const E>& from, int64_t row, int64_t column, T
 
 // sum += a·bᵀ. Threads read along rows, 16 bytes at a time.
 template <class T> __device__ void add_product_of_rows(const Tile<T>& a, const Tile<T>& b, Column<T>& sum) {
-#pragma unroll 4
+#pragma unroll(16 / sizeof(T))
   for (int k = 0; k < tile; ++k)
 #pragma unroll
     for (int r = 0; r < rows_of_warp; ++r) sum[r] += a.at[first_row() + r][k] * b.at[lane()][k];
@@ -69,16 +70,16 @@ template <class T> __device__ void add_product_of_rows(const Tile<T>& a, const T
 
 // sum += a·b
 template <class T> __device__ void add_product(const Tile<T>& a, const Tile<T>& b, Column<T>& sum) {
-#pragma unroll 4
+#pragma unroll(16 / sizeof(T))
   for (int k = 0; k < tile; ++k)
 #pragma unroll
     for (int r = 0; r < rows_of_warp; ++r) sum[r] += a.at[first_row() + r][k] * b.at[k][lane()];
 }
 
 // sum += x·yᵀ for 32 rows of x from `row` on and 32 of y from `other_row` on, through two tiles.
-template <class E, class T>
-__device__ void add_scores(const Matrix<const E>& x, int64_t row, const Matrix<const E>& y, int64_t other_row,
-                           Tile<T>& left, Tile<T>& right, Column<T>& sum) {
+template <class E, class T> __device__ void add_scores(const Matrix<const E>& x, int64_t row, const Matrix<const E>& y,
+                                                       int64_t other_row, Tile<T>& left, Tile<T>& right,
+                                                       Column<T>& sum) {
   for (int64_t k = 0; k < x.columns; k += tile) {
     __syncthreads();  // all have read what is overwritten
     load(x, row, k, left);
@@ -89,9 +90,9 @@ __device__ void add_scores(const Matrix<const E>& x, int64_t row, const Matrix<c
 }
 
 // sum[i] += weights·y, for 32 rows of y from `row` on and parts of its columns from `column` on, each through a tile.
-template <class E, class T>
-__device__ void add_weighted_rows(const Tile<T>& weights, const Matrix<const E>& y, int64_t row, int64_t column,
-                                  Tile<T>& memory, Column<T> (&sum)[parts]) {
+template <class E, class T> __device__ void add_weighted_rows(const Tile<T>& weights, const Matrix<const E>& y,
+                                                              int64_t row, int64_t column, Tile<T>& memory,
+                                                              Column<T> (&sum)[parts]) {
 #pragma unroll
   for (int i = 0; i < parts; ++i) {
     if (column + i * tile >= y.columns) break;
@@ -171,10 +172,9 @@ int64_t items_of(const Tensor& x) {
 // A block for 32 queries, 2·T·S·(E + Ev) FLOPs in all; it reads keys and values T/32 times. The softmax over a row is
 // put together from its tiles: with m the largest score so far and l = Σ exp(score − m), what was summed up before is
 // multiplied by exp(m_before − m) whenever m grows. Each lane sums up its own scores, the warp in the end.
-template <class E, class T>
-__global__ void __launch_bounds__(threads, 2) attend(int64_t blocks, Scores<T> scores, Matrices<const E> q,
-                                                  Matrices<const E> k, Matrices<const E> v, Matrices<E> y,
-                                                  T* log_sum_exp) {
+template <class E, class T> __global__ void __launch_bounds__(threads, 2)
+    attend(int64_t blocks, Scores<T> scores, Matrices<const E> q, Matrices<const E> k, Matrices<const E> v,
+           Matrices<E> y, T* log_sum_exp) {
   __shared__ Tile<T> left, right, weights;
   constexpr T infinity = std::numeric_limits<T>::infinity();
   for (int64_t block = blockIdx.x; block < blocks; block += gridDim.x) {
@@ -237,8 +237,8 @@ template <class E, class T> struct Gradients {
 // With p the probabilities, dp = dy·vᵀ and ds = p·(dp − dot), each of these [T, S], computed again tile by tile:
 // dq = scale·ds·k, by a block for 32 queries (2·T·S·(2E + Ev) FLOPs); or dk = scale·dsᵀ·q and dv = pᵀ·dy, by a block
 // for 32 keys, which works on the transposed tiles (4·T·S·(E + Ev) FLOPs). No sum is shared by two blocks.
-template <bool of_keys, class E, class T>
-__global__ void __launch_bounds__(threads, 2) attend_backward(int64_t blocks, Scores<T> scores, Gradients<E, T> x) {
+template <bool of_keys, class E, class T> __global__ void __launch_bounds__(threads, 2)
+    attend_backward(int64_t blocks, Scores<T> scores, Gradients<E, T> x) {
   __shared__ Tile<T> left, right, ds, dropped_p;
   for (int64_t block = blockIdx.x; block < blocks; block += gridDim.x) {
     const Work work = of_keys ? Work(block, scores.keys, max(x.k.first.columns, x.v.first.columns))
@@ -248,9 +248,7 @@ __global__ void __launch_bounds__(threads, 2) attend_backward(int64_t blocks, Sc
     const Matrix<const T> mask = scores.mask[work.item];
     Column<T> sum[parts]{}, sum_of_values[parts]{}, scale;
     const int64_t begin = of_keys && scores.is_causal ? work.row : 0;
-    const int64_t end = of_keys            ? scores.queries
-                        : scores.is_causal ? min(work.row + tile, scores.keys)
-                                           : scores.keys;
+    const int64_t end = of_keys ? scores.queries : scores.is_causal ? min(work.row + tile, scores.keys) : scores.keys;
     for (int64_t column = begin; column < end; column += tile) {
       Column<T> products{}, dp{};
       add_scores(of_keys ? keys : queries, work.row, of_keys ? queries : keys, column, left, right, products);
@@ -295,8 +293,8 @@ void attention_backward(const AttentionSettings& settings, const Tensor& dy, con
     const Tensor dot = Tensor::empty({rows}, dtype_of<T>(), y.device());
     launch_warps(rows, y.device(), dot_rows<E, T>, rows, In(dy), In(y), pointer<T>(dot));
     const Scores<T> scores(settings, q, k);
-    const Gradients<E, T> x{In(dy),  In(q),   In(k),   In(v), Out(dq),
-                            Out(dk), Out(dv), pointer<const T>(settings.log_sum_exp), pointer<const T>(dot)};
+    const T *log_sum_exp = pointer<const T>(settings.log_sum_exp), *dots = pointer<const T>(dot);
+    const Gradients<E, T> x{In(dy), In(q), In(k), In(v), Out(dq), Out(dk), Out(dv), log_sum_exp, dots};
     const int64_t of_queries = blocks_for(items, q.size(-2), q.size(-1));
     launch_blocks(of_queries, threads, y.device(), attend_backward<false, E, T>, of_queries, scores, x);
     const int64_t of_keys = blocks_for(items, k.size(-2), std::max(k.size(-1), v.size(-1)));

@@ -117,8 +117,8 @@ template <class Cell, class T> __global__ void step_forward(Step step, Unit<T> a
   }
 }
 
-// What flows back along the sequences, [B, H] each: dh = direct + product, that of W·h; dc of an LSTM. And the gradients
-// that are given for the states, at one place in time.
+// What flows back along the sequences, [B, H] each: dh = direct + product, that of W·h; dc of an LSTM. And the
+// gradients that are given for the states, at one place in time.
 template <class T> struct Flow {
   T *direct, *dc;
   const T *product, *given;
