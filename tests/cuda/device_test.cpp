@@ -76,6 +76,19 @@ TEST_CASE("cuda: numbers and scalars of the CPU stand beside tensors of the devi
   CHECK(where(x > 1, x, 0).to_vector<float>() == std::vector<float>{0, 2, 3});
 }
 
+TEST_CASE("cuda: reductions of many elements") {
+  manual_seed(5);
+  for (const Shape& shape : {Shape{70000}, Shape{3, 5000}, Shape{5000, 3}}) {
+    const Tensor x = uniform(shape, -1, 2, float64), there = to(x, gpu);
+    for (int64_t dim = 0; dim < x.dim(); ++dim) {
+      CHECK(distance(back(mean(there, dim)), mean(x, dim)) < 1e-13);
+      CHECK(distance(back(var(there, dim)), var(x, dim)) < 1e-13);
+      CHECK(distance(back(amax(there, dim)), amax(x, dim)) == 0);
+    }
+    CHECK(distance(back(mean(there)), mean(x)) < 1e-13);
+  }
+}
+
 TEST_CASE("cuda: TF32 rounds the factors of a product") {
   const Tensor one = to(tensor({{1}}), gpu), x = to(tensor({{1 + 0x1p-9, 1 + 0x1p-12}}), gpu);
   const auto product = [&] { return matmul(one, x).to_vector<float>(); };
