@@ -154,11 +154,11 @@ __global__ void convolve_input_gradient(int64_t count, Sizes s, const T* dy, con
 template <class T>
 __global__ void convolve_weight_gradient(int64_t count, Sizes s, const T* dy, const T* x, T* dweight) {
   const int64_t pixels = s.y.height * s.y.width;
-  for (int64_t i = thread_in_grid() / 32; i < count; i += threads_in_grid() / 32) {
+  for (int64_t i = warp_in_grid(); i < count; i += warps_in_grid()) {
     const Images::Place at = s.weight.place(i);  // image: k
     const int64_t channel = at.image / s.outputs * s.weight.channels + at.channel;
     T sum = 0;
-    for (int64_t pixel = threadIdx.x % 32; pixel < s.y.count * pixels; pixel += 32) {
+    for (int64_t pixel = lane(); pixel < s.y.count * pixels; pixel += 32) {
       const int64_t image = pixel / pixels, i_row = pixel % pixels / s.y.width, i_column = pixel % s.y.width;
       const int64_t row = i_row * s.stride.height + at.row * s.dilation.height - s.padding.height;
       const int64_t column = i_column * s.stride.width + at.column * s.dilation.width - s.padding.width;
@@ -166,7 +166,7 @@ __global__ void convolve_weight_gradient(int64_t count, Sizes s, const T* dy, co
         sum += dy[s.y.index(image, at.image, i_row, i_column)] * x[s.x.index(image, channel, row, column)];
     }
     sum = warp_reduce(sum, Sum());
-    if (threadIdx.x % 32 == 0) dweight[i] = sum;
+    if (lane() == 0) dweight[i] = sum;
   }
 }
 

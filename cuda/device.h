@@ -62,16 +62,6 @@ void launch_warps(int64_t count, Device device, void (*kernel)(Parameters...), A
 /// The address of a tensor's first element.
 template <class T> T* pointer(const Tensor& x) { return static_cast<T*>(x.storage()->data()) + x.offset(); }
 
-/// Calls `run.template operator()<T>(y)` with T float or double; for a bfloat16 y, on a float32 tensor that is then
-/// copied to it.
-template <class F> void compute_in_float(const Tensor& y, F&& run) {
-  if (y.dtype() == float64) return run.template operator()<double>(y);
-  if (y.dtype() == float32) return run.template operator()<float>(y);
-  const Tensor result = Tensor::empty(y.shape(), float32, y.device());
-  run.template operator()<float>(result);
-  copy(result, y);
-}
-
 /// Calls `run.template operator()<Stored, Computed>()`: bfloat16 is loaded and stored as such, and computed in float.
 template <class F> void visit_floating(Dtype dtype, F&& run) {
   if (dtype == float64) run.template operator()<double, double>();

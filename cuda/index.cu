@@ -54,23 +54,23 @@ constexpr int warps = 8;  // of a block of sum_slices
 template <class T> __global__ void sum_slices(const T* x, int64_t columns, int64_t inner, const int64_t* index,
                                               int64_t count, int64_t size, T* y) {
   __shared__ T of_warp[warps][32];
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  const int warp = int(threadIdx.x / 32);
   const int64_t pieces = (columns + 31) / 32;
   for (int64_t block = blockIdx.x; block < size * pieces; block += gridDim.x) {
-    const int64_t slice = block / pieces, column = block % pieces * 32 + lane;
+    const int64_t slice = block / pieces, column = block % pieces * 32 + lane();
     const int64_t outer = column / inner, within = column % inner;
     const T* from = x + outer * count * inner + within;
     T sum = 0;
     for (int64_t begin = warp * 32; begin < count; begin += warps * 32) {
-      const bool named = begin + lane < count && index[begin + lane] == slice;
+      const bool named = begin + lane() < count && index[begin + lane()] == slice;
       // From the lowest bit to the highest: found & (found - 1) is without its lowest.
       for (unsigned found = __ballot_sync(all_lanes, named); found != 0; found &= found - 1)
         if (column < columns) sum += from[(begin + __ffs(int(found)) - 1) * inner];
     }
-    of_warp[warp][lane] = sum;
+    of_warp[warp][lane()] = sum;
     __syncthreads();
     if (warp == 0 && column < columns) {
-      for (int w = 1; w < warps; ++w) sum += of_warp[w][lane];
+      for (int w = 1; w < warps; ++w) sum += of_warp[w][lane()];
       y[(outer * size + slice) * inner + within] += sum;
     }
     __syncthreads();  // before the sums are overwritten
@@ -115,15 +115,14 @@ __global__ void take_elements(const T* x, Layout origin, int64_t stride, const i
 // the line, as on the CPU. A line's elements lie `inner` apart in x and in the index.
 template <class T> __global__ void sum_elements(const T* x, int64_t lines, int64_t length, int64_t inner,
                                                 const int64_t* index, Layout origin, int64_t stride, T* y) {
-  const int lane = threadIdx.x % 32;
-  for (int64_t line = thread_in_grid() / 32; line < lines; line += threads_in_grid() / 32) {
+  for (int64_t line = warp_in_grid(); line < lines; line += warps_in_grid()) {
     const int64_t first = line / inner * inner * length + line % inner;
     T* const to = y + origin(line);
     for (int64_t begin = 0; begin < length; begin += 32) {
-      const bool exists = begin + lane < length;
-      const int64_t from = first + (begin + lane) * inner;
-      const int64_t place = exists ? index[from] : -1 - lane;  // one that no other lane has
-      const unsigned below = (1u << lane) - 1;
+      const bool exists = begin + lane() < length;
+      const int64_t from = first + (begin + lane()) * inner;
+      const int64_t place = exists ? index[from] : -1 - lane();  // one that no other lane has
+      const unsigned below = (1u << lane()) - 1;
       const int turn = __popc(__match_any_sync(all_lanes, place) & below);
       for (int now = 0; __any_sync(all_lanes, turn >= now); ++now) {
         if (exists && turn == now) to[place * stride] += x[from];

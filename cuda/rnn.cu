@@ -149,19 +149,13 @@ template <class T> __global__ void finish(int64_t count, int64_t states, int64_t
   }
 }
 
-struct Sizes {
-  int64_t states, steps, batch, n, gates;  // S, T, B, H, G·H
-  explicit Sizes(const Sequence& sequence)
-      : states(sequence.states.shape()[0]),
-        steps(sequence.states.shape()[1] - 1),
-        batch(sequence.states.shape()[2]),
-        n(sequence.states.shape()[3]),
-        gates(sequence.weight.shape()[0]) {}
-  int64_t plane() const { return (steps + 1) * batch * n; }  // from the hidden to the cell state
-};
-
 const int64_t* lengths_of(const Sequence& sequence) {
   return sequence.lengths.defined() ? pointer<const int64_t>(sequence.lengths) : nullptr;
+}
+
+template <class F> void with_type(Dtype dtype, F&& run) {
+  if (dtype == float64) run.template operator()<double>();
+  else run.template operator()<float>();
 }
 
 // Row `at` of the first dimension of a contiguous tensor, as a matrix [rows, columns].
@@ -172,10 +166,11 @@ Tensor matrix_at(const Tensor& x, int64_t at, int64_t rows, int64_t columns) {
 }  // namespace
 
 void recurrence(const Sequence& sequence, const Tensor& gates) {
-  const Sizes sizes(sequence);
+  const SequenceSizes sizes(sequence);
   const int64_t steps = sizes.steps, batch = sizes.batch, n = sizes.n, reverse = sequence.reverse;
   const Tensor hidden = Tensor::empty({batch, sizes.gates}, gates.dtype(), gates.device());
-  compute_in_float(sequence.states, [&]<class T>(const Tensor& states) {
+  const Tensor& states = sequence.states;
+  with_type(states.dtype(), [&]<class T>() {
     for (int64_t step = 0; step < steps; ++step) {
       const int64_t t = reverse ? steps - 1 - step : step;
       const Tensor before = matrix_at(states, t + reverse, batch, n);
@@ -192,12 +187,13 @@ void recurrence(const Sequence& sequence, const Tensor& gates) {
 }
 
 void recurrence_backward(const Sequence& sequence, const Tensor& dstates, const SequenceGradients& gradients) {
-  const Sizes sizes(sequence);
+  const SequenceSizes sizes(sequence);
   const int64_t steps = sizes.steps, batch = sizes.batch, n = sizes.n, reverse = sequence.reverse;
   const Tensor product = Tensor::empty({batch, n}, dstates.dtype(), dstates.device());
   fill(product, 0);
   fill(gradients.state, 0);
-  compute_in_float(gradients.state, [&]<class T>(const Tensor& state) {
+  const Tensor& state = gradients.state;
+  with_type(state.dtype(), [&]<class T>() {
     const T* states = pointer<const T>(sequence.states);
     const auto flow_at = [&](int64_t place) {
       return Flow<T>{pointer<T>(state), pointer<T>(state) + batch * n, pointer<const T>(product),

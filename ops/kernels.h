@@ -80,6 +80,17 @@ struct Sequence {
   Tensor values;        // [T, B, 4·H], what the backward needs: i, f, g, o of an LSTM; r, z, n, W·h + b of n of a GRU
 };
 
+struct SequenceSizes {
+  int64_t states, steps, batch, n, gates;  ///< S, T, B, H, G·H
+  explicit SequenceSizes(const Sequence& sequence)
+      : states(sequence.states.shape()[0]),
+        steps(sequence.states.shape()[1] - 1),
+        batch(sequence.states.shape()[2]),
+        n(sequence.states.shape()[3]),
+        gates(sequence.weight.shape()[0]) {}
+  int64_t plane() const { return (steps + 1) * batch * n; }  ///< from the hidden to the cell state
+};
+
 struct SequenceGradients {
   Tensor gates;   // [T, B, G·H]
   Tensor hidden;  // [T, B, G·H], of W·h + b; only for a GRU, for others the same as `gates`

@@ -102,19 +102,8 @@ template <class F> void with_cell(Recurrence recurrence, F&& f) {
   }
 }
 
-struct Sizes {
-  int64_t states, steps, batch, n, gates;  // S, T, B, H, G·H
-  explicit Sizes(const Sequence& sequence)
-      : states(sequence.states.shape()[0]),
-        steps(sequence.states.shape()[1] - 1),
-        batch(sequence.states.shape()[2]),
-        n(sequence.states.shape()[3]),
-        gates(sequence.weight.shape()[0]) {}
-  int64_t plane() const { return (steps + 1) * batch * n; }  // from the hidden to the cell state
-};
-
 // Calls body(begin, end) on parts of the batch, a multiple of 4 sequences each.
-template <class F> void for_sequences(const Sizes& sizes, F&& body) {
+template <class F> void for_sequences(const SequenceSizes& sizes, F&& body) {
   const int64_t work = sizes.steps * sizes.gates * sizes.n;  // multiplications a sequence
   parallel_for(sizes.batch, std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(1, work)), body, 4);
 }
@@ -127,7 +116,7 @@ const int64_t* lengths_of(const Sequence& sequence) {
 
 void recurrence(const Sequence& sequence, const Tensor& gates) {
   compute_in_float(sequence.states, [&]<class T>(const Tensor& states) {
-    const Sizes sizes(sequence);
+    const SequenceSizes sizes(sequence);
     const int64_t planes = sizes.states, steps = sizes.steps, batch = sizes.batch, n = sizes.n, width = sizes.gates;
     const int64_t* lengths = lengths_of(sequence);
     const Panels<T> weight(pointer<const T>(sequence.weight), n, width, 1, n);
@@ -158,7 +147,7 @@ void recurrence(const Sequence& sequence, const Tensor& gates) {
 
 void recurrence_backward(const Sequence& sequence, const Tensor& dstates, const SequenceGradients& gradients) {
   compute_in_float(gradients.state, [&]<class T>(const Tensor& dstate) {
-    const Sizes sizes(sequence);
+    const SequenceSizes sizes(sequence);
     const int64_t planes = sizes.states, steps = sizes.steps, batch = sizes.batch, n = sizes.n, width = sizes.gates;
     const Panels<T> weight(pointer<const T>(sequence.weight), width, n, n, 1);
     const Tensor scratch = Tensor::empty({batch, weight.columns()}, dtype_of<T>());
