@@ -7,6 +7,7 @@
 #include "core/tape.h"
 #include "core/tensor.h"
 #include "core/threads.h"
+#include "derive/derivation.h"
 #include "derive/gradcheck.h"
 #include "nn/activation.h"
 #include "nn/attention.h"

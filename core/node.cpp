@@ -9,6 +9,10 @@ Node::Node(const Tensor& output, bool is_leaf)
   position_ = positions_.add(1);
   if (const Scope* scope = Scope::current()) where_ = scope->where();
   live_.add(1);
+  if (!is_leaf && KeepValues::enabled()) {
+    extra().value = output.copied_anew(Device::cpu());
+    extra().kept_at = position_;
+  }
 }
 
 Node::~Node() { live_.add(-1); }
@@ -41,6 +45,18 @@ std::string Constant::formula(std::span<const std::string>) const {
 }
 
 void Node::backward(const Tensor&, std::span<Tensor>) {}
+
+std::vector<std::string> Node::gradient_formulas(std::span<const std::string>, const std::string&,
+                                                 const std::string&) const {
+  return {};
+}
+
+Tensor Node::again(std::span<const Tensor>) const { fail(std::string(operation()) + " cannot be computed again"); }
+
+const Tensor& Node::value() const {
+  static const Tensor none;
+  return extra_ ? extra_->value : none;
+}
 
 const std::string& Node::name() const {
   static const std::string none;

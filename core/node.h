@@ -30,10 +30,18 @@ class Node : public RefCounted, public Pooled {
   virtual const char* operation() const { return "leaf"; }
   /// The formula with the inputs' names filled in: "tanh(v3)", "x · Wᵀ".
   virtual std::string formula(std::span<const std::string> inputs) const;
+  /// The same for the gradient of each input, where they can be stated without a run: "dy·(1 − y·y)".
+  virtual std::vector<std::string> gradient_formulas(std::span<const std::string> inputs, const std::string& output,
+                                                     const std::string& grad_output) const;
   /// Writes the gradient of each input that needs one, given that of the output, into `input_gradients`.
   virtual void backward(const Tensor& grad_output, std::span<Tensor> input_gradients);
   /// Drops what the step saved for its backward.
   virtual void release() {}
+  /// Whether there is a definition of it in simpler operations.
+  virtual bool is_fused() const { return false; }
+  /// Computes the step again from other inputs, recorded as anything else: a fused step by its definition in simpler
+  /// ones.
+  virtual Tensor again(std::span<const Tensor> inputs) const;
   bool released() const { return released_; }
 
   bool is_leaf() const { return is_leaf_; }
@@ -45,6 +53,10 @@ class Node : public RefCounted, public Pooled {
   const Shape& shape() const { return shape_; }
   Dtype dtype() const { return dtype_; }
   const std::string& name() const;
+  /// What it computed, or a leaf held, when it was last used while a KeepValues was alive; else undefined.
+  const Tensor& value() const;
+  /// The place on the tape where that was noted down.
+  int64_t value_position() const { return extra_ ? extra_->kept_at : 0; }
 
   /// The number of nodes alive in the process: what a leak test looks at.
   static int64_t live() { return live_.value(); }
@@ -63,6 +75,9 @@ class Node : public RefCounted, public Pooled {
     std::string name;
     std::vector<std::function<Tensor(const Tensor&)>> hooks;
     bool retain_grad = false;
+    Tensor value;
+    uint32_t version = 0;  // of the memory that the value of a leaf was copied from
+    int64_t kept_at = 0;
   };
   Extra& extra();
 
@@ -113,6 +128,25 @@ class GradMode {
 /// No step is recorded while one of these is alive: for evaluation and for changing parameters in place.
 struct NoGrad : GradMode {
   NoGrad() : GradMode(false) {}
+};
+
+/// While one of these is alive, the steps recorded on this thread keep copies of what they computed and of what they
+/// used, for a derivation to show. Without one, a step holds no more than its backward needs.
+class KeepValues {
+ public:
+  KeepValues() : before_(enabled_) { enabled_ = true; }
+  ~KeepValues() { enabled_ = before_; }
+  KeepValues(const KeepValues&) = delete;
+  KeepValues& operator=(const KeepValues&) = delete;
+  static bool enabled() { return enabled_; }
+  /// For what records a step: takes note of its inputs.
+  static void note(const Tensor& input) {
+    if (enabled_) input.keep_value();
+  }
+
+ private:
+  bool before_;
+  static inline constinit thread_local bool enabled_ = false;
 };
 
 /// While one of these is alive, the first step forward or backward on this thread that makes a NaN or an infinity is an

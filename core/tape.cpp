@@ -91,10 +91,7 @@ class Walk {
   void deliver(Node& to, Tensor gradient) {
     if (!to.requires_grad_) return;
     check_gradient(to, gradient, "its backward");
-    if (!to.is_leaf_ && to.position_ < first_) {  // not on this tape
-      if (rest_ == Rest::to_enclosing_walk) outer_->deliver(to, std::move(gradient));
-      return;
-    }
+    if (!to.is_leaf_ && to.position_ < first_) return pass_on(to, std::move(gradient));  // not on this tape
     if (!to.is_leaf_) return accumulate(to.pending_, std::move(gradient));
     if (Capture* capture = captured(to)) return accumulate(capture->gradient, std::move(gradient));
     if (!to.extra_ || to.extra_->hooks.empty()) return add_to_leaf(to, std::move(gradient));
@@ -104,8 +101,7 @@ class Walk {
   }
 
   void add_to_leaf(Node& leaf, Tensor gradient) {
-    if (rest_ == Rest::to_enclosing_walk) return outer_->deliver(leaf, std::move(gradient));
-    if (rest_ == Rest::dropped) return;
+    if (rest_ != Rest::into_leaves) return pass_on(leaf, std::move(gradient));
     if (single_threaded()) return accumulate(leaf.grad_, std::move(gradient));
     while (leaf.lock_.test_and_set(std::memory_order_acquire)) {
     }
@@ -114,6 +110,10 @@ class Walk {
       ~Unlock() { flag.clear(std::memory_order_release); }
     } const unlock{leaf.lock_};
     accumulate(leaf.grad_, std::move(gradient));
+  }
+
+  void pass_on(Node& to, Tensor gradient) {
+    if (rest_ == Rest::to_enclosing_walk && outer_) outer_->deliver(to, std::move(gradient));
   }
 
   static void run_hooks(Node& node, Tensor& gradient) {

@@ -1,6 +1,7 @@
 #include "core/tensor.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/cuda.h"
 #include "core/node.h"
@@ -173,16 +174,27 @@ void Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) const {
 
 Tensor Tensor::detach() const { return alias(shape(), strides(), offset()); }
 
-Tensor Tensor::copied_to(Device device) const {
-  if (device == this->device()) return *this;
+Tensor Tensor::copied_to(Device device) const { return device == this->device() ? *this : copied_anew(device); }
+
+Tensor Tensor::copied_anew(Device device) const {
   int64_t first = offset(), last = offset();  // elements: what lies between them is copied
   for (int i = 0; i < dim(); ++i) (strides()[i] < 0 ? first : last) += (shape()[i] - 1) * strides()[i];
   const int64_t count = numel() == 0 ? 0 : last - first + 1, item = int64_t(item_size(dtype()));
   const Tensor memory = empty({count}, dtype(), device);
-  if (count > 0)
-    cuda::runtime().copy(memory.storage()->data(), device, static_cast<std::byte*>(storage()->data()) + first * item,
-                         this->device(), size_t(count * item));
+  const std::byte* source = static_cast<std::byte*>(storage()->data()) + first * item;
+  if (count > 0 && device.is_cpu() && this->device().is_cpu())
+    std::memcpy(memory.storage()->data(), source, size_t(count * item));
+  else if (count > 0)
+    cuda::runtime().copy(memory.storage()->data(), device, source, this->device(), size_t(count * item));
   return memory.alias(shape(), strides(), offset() - first);
+}
+
+void Tensor::keep_value() const {
+  Node& node = leaf_node();
+  if (node.value().defined() && (!node.is_leaf() || node.extra().version == storage()->version())) return;
+  node.extra().value = copied_anew(Device::cpu());
+  node.extra().version = storage()->version();
+  node.extra().kept_at = Node::positions_.add(1);
 }
 
 Tensor Tensor::named(std::string name) const {

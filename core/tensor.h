@@ -98,6 +98,10 @@ class Tensor {
   /// The values in the memory of a device, in the same layout, without a step recorded; the tensor itself if they lie
   /// there.
   Tensor copied_to(Device device) const;
+  /// The same in memory of its own, also where they lie there already.
+  Tensor copied_anew(Device device) const;
+  /// Keeps a copy of the values as they are now, in the memory of the CPU, for derivations: see KeepValues.
+  void keep_value() const;
 
   /// Gives the tensor a name for formulas, derivations and errors. Returns the same tensor.
   Tensor named(std::string name) const;

@@ -50,6 +50,16 @@ std::ostream& operator<<(std::ostream& out, const GradcheckResult& result);
 GradcheckResult check_gradients(const std::function<Tensor(std::span<const Tensor>)>& f, std::vector<Tensor> inputs,
                                 const GradcheckOptions& options = {}, Location where = Location::here());
 
+/// Gradients that were found by other means, to be compared with differences of the function.
+struct GivenGradients {
+  Tensor grad_output;             ///< of something with respect to the function's result
+  std::vector<Tensor> gradients;  ///< of the same with respect to each input; undefined ones are not compared
+  double noise = 0;               ///< how far off rounding may have brought them, as a part of the largest element
+};
+GradcheckResult compare_gradients(const std::function<Tensor(std::span<const Tensor>)>& f, std::vector<Tensor> inputs,
+                                  const GivenGradients& given, const GradcheckOptions& options = {},
+                                  Location where = Location::here());
+
 /// Whether the gradients of a function of tensors are right:
 ///
 ///   CHECK(gradcheck([](auto x, auto w) { return tanh(matmul(x, w)); }, x, w));

@@ -159,10 +159,22 @@ template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, 
 /// The formula written out with the inputs' names; see ops/custom.h.
 template <class Op, size_t N> std::string map_formula(const Op& op, std::span<const std::string> names);
 
+/// Those of its gradients; see ops/custom.h.
+template <class Op, size_t N>
+std::vector<std::string> map_gradient_formulas(const Op& op, std::span<const std::string> names, const std::string& y,
+                                               const std::string& dy);
+
+/// The formula applied to other operands; see ops/custom.h.
+template <class Op, size_t N> Tensor map_again(const Op& op, std::span<const Tensor> x);
+
 /// One recorded application of an operation with N inputs.
 template <class Op, size_t N> class Step final : public Node {
  public:
   static constexpr Keeps keeps = detail::keeps<Op, N>;
+  static constexpr bool has_plain = []<size_t... I>(std::index_sequence<I...>) {
+    return requires(const Op op, const Same<Tensor, I>... x) { op.plain(x...); };
+  }
+  (std::make_index_sequence<N>());
   static_assert(!backward_is_kernel<Op> || keeps_inputs(keeps),
                 "plain() needs the inputs: the backward must take them");
   static constexpr std::array<bool, N> saves = []<size_t... I>(std::index_sequence<I...>) {
@@ -187,6 +199,15 @@ template <class Op, size_t N> class Step final : public Node {
     else if constexpr (requires { op_.formula(names); }) return op_.formula(names);
     else return fill_in(Op::info.formula, names);
   }
+
+  std::vector<std::string> gradient_formulas(std::span<const std::string> names, const std::string& y,
+                                             const std::string& dy) const override {
+    if constexpr (Formula<Op>) return map_gradient_formulas<Op, N>(op_, names, y, dy);
+    else return Node::gradient_formulas(names, y, dy);
+  }
+
+  bool is_fused() const override { return has_plain; }
+  Tensor again(std::span<const Tensor> x) const override;
 
   void release() override {
     if constexpr (keeps_inputs(keeps)) saved_ = {};
@@ -280,8 +301,10 @@ inline const Tensor& tensor_of(const Tensor& tensor) { return tensor; }
 /// Records that `op` made `output` from `inputs`, if recording is on and one of them needs a gradient.
 template <class Op, class... X> void record(const Op& op, const Tensor& output, const X&... inputs) {
   if constexpr (detail::keeps<Op, sizeof...(X)> != detail::Keeps::no_gradient) {
-    if (grad_enabled() && (inputs.needs_grad() || ...))
+    if (grad_enabled() && (inputs.needs_grad() || ...)) {
+      (KeepValues::note(inputs), ...);
       output.handle()->node = Ref<Node>(new detail::Step<Op, sizeof...(X)>(op, output, {&inputs...}));
+    }
   }
 }
 
@@ -296,6 +319,16 @@ template <class Op, class First, class... X> Tensor apply(const Op& op, const Fi
     return y;
   };
   return run(detail::tensor_of(first), detail::tensor_of(more)...);
+}
+
+template <class Op, size_t N> Tensor detail::Step<Op, N>::again(std::span<const Tensor> x) const {
+  const Scope scope(operation(), where());
+  if constexpr (Formula<Op>) return map_again<Op, N>(op_, x);
+  else return [&]<size_t... I>(std::index_sequence<I...>) {
+      if constexpr (has_plain) return op_.plain(x[I]...);
+      else return apply(op_, x[I]...);
+    }
+  (std::make_index_sequence<N>());
 }
 
 }  // namespace gradus

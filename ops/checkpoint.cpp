@@ -25,6 +25,10 @@ class Checkpoint final : public Node {
     for (size_t i = 0; i < names.size(); ++i) text += (i ? ", " : "") + names[i];
     return text + ")";
   }
+  Tensor again(std::span<const Tensor> x) const override {
+    if (released()) detail::fail_released();
+    return with_same_random_numbers(x.first(std::min(x.size(), saved_.size())));
+  }
   void release() override {
     saved_.clear();
     f_ = nullptr;
@@ -42,16 +46,21 @@ class Checkpoint final : public Node {
       x.back() = create_graph ? identity(x.back()) : x.back().detach().requires_grad();
       wanted.push_back(x.back());
     }
-    const GeneratorState now = default_generator().state();
-    default_generator().set_state(random_);
-    const Tensor y = f_(x);
-    default_generator().set_state(now);
+    const Tensor y = with_same_random_numbers(x);
     const std::vector<Tensor> found = nested_grad(y, dy, wanted, create_graph);
     for (size_t i = 0, k = 1; i < x.size(); ++i)
       if (x[i].needs_grad()) gradients[i] = found[k++];
   }
 
  private:
+  Tensor with_same_random_numbers(std::span<const Tensor> x) const {
+    const GeneratorState now = default_generator().state();
+    default_generator().set_state(random_);
+    const Tensor y = f_(x);
+    default_generator().set_state(now);
+    return y;
+  }
+
   Function f_;
   GeneratorState random_;
   std::vector<Ref<Node>> inputs_;
@@ -73,6 +82,7 @@ Tensor checkpoint_list(Function f, std::vector<Tensor> inputs, Location where) {
       const bool given = std::ranges::any_of(inputs, [&](const Tensor& x) { return x.node() == input; });
       if (input && !input->is_leaf() && input->position() < start && !given) captured.push_back(input);
     }
+  for (const Tensor& x : inputs) KeepValues::note(x);
   y.handle()->node = Ref<Node>(new Checkpoint(std::move(f), inputs, captured, random, y));
   return y;
 }

@@ -123,6 +123,21 @@ template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, 
   });
 }
 
+template <class Op, size_t N>
+std::vector<std::string> map_gradient_formulas(const Op& op, std::span<const std::string> names, const std::string& y,
+                                               const std::string& dy) {
+  return [&]<size_t... I>(std::index_sequence<I...>) {
+    return std::apply([](const auto&... each) { return std::vector{each.text()...}; },
+                      call_formula<Op, N>(op, Symbol(dy), Symbol(y), Symbol(names[I])...));
+  }
+  (std::make_index_sequence<N>());
+}
+
+template <class Op, size_t N> Tensor map_again(const Op& op, std::span<const Tensor> x) {
+  return [&]<size_t... I>(std::index_sequence<I...>) { return map_args(op, Arg(x[I])...); }
+  (std::make_index_sequence<N>());
+}
+
 template <class Op, size_t N> std::string map_formula(const Op& op, std::span<const std::string> names) {
   return [&]<size_t... I>(std::index_sequence<I...>) { return op.forward(Symbol(names[I])...).text(); }
   (std::make_index_sequence<N>());
@@ -157,8 +172,8 @@ template <class... Op> std::vector<Operation> describe(List<Op...>) {
       about.formula = op.forward(Symbol(operand_names<O>[I])...).text();
       about.apply = [](std::span<const Tensor> x) { return map(O{}, x[I]...); };
       if constexpr (detail::keeps<O, n> != detail::Keeps::no_gradient)
-        std::apply([&](const auto&... each) { about.gradients = {each.text()...}; },
-                   detail::call_formula<O, n>(op, Symbol("dy"), Symbol("y"), Symbol(operand_names<O>[I])...));
+        about.gradients =
+            detail::map_gradient_formulas<O, n>(op, std::array<std::string, n>{operand_names<O>[I]...}, "y", "dy");
     }
     (std::make_index_sequence<n>());
     return about;

@@ -28,6 +28,7 @@ class Cat final : public Node {
     text.resize(text.size() - 2);
     return text + "], " + std::to_string(dim_) + ")";
   }
+  Tensor again(std::span<const Tensor> x) const override { return cat({x.begin(), x.end()}, dim_, where()); }
   void backward(const Tensor& dy, std::span<Tensor> gradients) override {
     int64_t start = 0;
     for (size_t i = 0; i < inputs_.size(); start += sizes_[i++])
@@ -97,7 +98,10 @@ Tensor cat(const std::vector<Tensor>& tensors, int64_t dim, Location where) {
     kernels(y).copy_slices(compact(x, dtype), at, y, start);
     start += x.shape()[at];
   }
-  if (needs_grad && grad_enabled()) y.handle()->node = Ref<Node>(new Cat(y, tensors, at));
+  if (needs_grad && grad_enabled()) {
+    for (const Tensor& x : tensors) KeepValues::note(x);
+    y.handle()->node = Ref<Node>(new Cat(y, tensors, at));
+  }
   return y;
 }
 

@@ -55,7 +55,7 @@ struct ClassTarget {
 };
 
 struct CrossEntropyBackward : ClassTarget {
-  static constexpr Info info{"cross_entropy_backward", "(softmax($1) − onehot($2))·$0"};
+  static constexpr Info info{"cross_entropy_backward"};
   Tensor forward(const Tensor& dy, const Tensor& logits, const Tensor& classes) const {
     const NoGrad off;
     const Tensor dx = Tensor::empty(logits.shape(), logits.dtype(), logits.device());
@@ -66,6 +66,11 @@ struct CrossEntropyBackward : ClassTarget {
   Tensor plain(const Tensor& dy, const Tensor& logits, const Tensor& classes) const {
     const auto [q, counts] = distribution(logits, classes);
     return (softmax(logits, 1) * counts - q) * (reduce ? dy * scale : unsqueeze(dy * scale, 1));
+  }
+  std::string formula(std::span<const std::string> names) const {
+    const std::string target = smoothing == 0 ? "onehot(" + names[2] + ")" : "smoothed(onehot(" + names[2] + "))";
+    const std::string rows = scale == 1 ? "" : "/" + Symbol(1 / scale).text();
+    return "(softmax(" + names[1] + ") − " + target + ")·" + names[0] + rows;
   }
 };
 

@@ -10,6 +10,16 @@
 namespace gradus {
 namespace {
 
+/// "sum(x, [0, 2])"
+std::string reduction_text(const char* name, const std::string& x, unsigned dims, int count) {
+  std::string text = std::string(name) + "(" + x;
+  if (dims == (1u << count) - 1) return text + ")";
+  Shape list;
+  for (int i = 0; i < count; ++i)
+    if (dims >> i & 1) list.push_back(i);
+  return text + ", " + to_string(list) + ")";
+}
+
 /// The dimensions that a reduction takes, and the shapes around it.
 struct Reduced {
   unsigned dims = 0;  // a bit each
@@ -41,12 +51,7 @@ struct Reduced {
     return y;
   }
   std::string formula(const char* name, std::span<const std::string> names) const {
-    std::string text = std::string(name) + "(" + names[0];
-    if (dims == (1u << from.dim()) - 1) return text + ")";
-    Shape list;
-    for (int i = 0; i < from.dim(); ++i)
-      if (dims >> i & 1) list.push_back(i);
-    return text + ", " + to_string(list) + ")";
+    return reduction_text(name, names[0], dims, from.dim());
   }
 };
 
@@ -60,7 +65,7 @@ struct Sum : Reduced {
 struct Mean : Reduced {
   static constexpr Info info{"mean"};
   Tensor forward(const Tensor& x) const { return run(kernel::Reduction::sum, x, 1. / double(count)); }
-  Tensor backward(const Tensor& dy) const { return spread(dy * (1. / double(count))); }
+  Tensor backward(const Tensor& dy) const { return spread(dy / double(count)); }
   std::string formula(std::span<const std::string> names) const { return Reduced::formula("mean", names); }
 };
 
@@ -123,16 +128,22 @@ struct Norm : Reduced {
 };
 
 struct SumTo {
-  static constexpr Info info{"sum_to", "sum_to($0)"};
+  static constexpr Info info{"sum_to"};
   Shape shape, from;
   Tensor forward(const Tensor& x) const {
-    unsigned dims = 0;
-    const int added = x.dim() - shape.dim();
-    for (int i = 0; i < x.dim(); ++i)
-      if (i < added || (shape[i - added] == 1 && x.shape()[i] != 1)) dims |= 1u << i;
     const Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-    kernels(x).reduce(kernel::Reduction::sum, x, dims, 1, y);
+    kernels(x).reduce(kernel::Reduction::sum, x, dims(), 1, y);
     return y;
+  }
+  unsigned dims() const {
+    unsigned dims = 0;
+    const int added = from.dim() - shape.dim();
+    for (int i = 0; i < from.dim(); ++i)
+      if (i < added || (shape[i - added] == 1 && from[i] != 1)) dims |= 1u << i;
+    return dims;
+  }
+  std::string formula(std::span<const std::string> names) const {
+    return reduction_text("sum", names[0], dims(), from.dim());
   }
   Tensor backward(const Tensor& dy) const { return expand(dy, from); }
   static bool possible(const Shape& from, const Shape& to) {

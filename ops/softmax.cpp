@@ -14,7 +14,7 @@ Tensor empty_like(const Tensor& x) { return Tensor::empty(x.shape(), x.dtype(), 
 
 /// The gradient of a softmax (or log-softmax) along the last dimension, in terms of its output.
 struct SoftmaxBackward {
-  static constexpr Info info{"softmax_backward", "softmax'($0, $1)"};
+  static constexpr Info info{"softmax_backward"};
   bool log;
   Tensor forward(const Tensor& dy, const Tensor& y) const {
     const Tensor dx = empty_like(y);
@@ -23,6 +23,10 @@ struct SoftmaxBackward {
   }
   Tensor plain(const Tensor& dy, const Tensor& y) const {
     return log ? dy - exp(y) * sum(dy, -1, true) : y * (dy - sum(dy * y, -1, true));
+  }
+  std::string formula(std::span<const std::string> names) const {
+    const std::string &dy = names[0], &y = names[1];
+    return log ? dy + " − exp(" + y + ")·sum(" + dy + ", [-1])" : y + "·(" + dy + " − sum(" + dy + "·" + y + ", [-1]))";
   }
 };
 

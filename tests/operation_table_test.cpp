@@ -44,7 +44,7 @@ std::string document() {
   for (const samples::Sample& sample : samples::op_samples()) {
     std::vector<Tensor> x = samples::inputs(sample.shapes, sample.low, sample.high);
     for (size_t i = 0; i < x.size(); ++i) x[i] = x[i].named(sample.names()[i]);
-    const Derivation derived = derivation(sample.apply, x);
+    const OperationFormulas derived = operation_formulas(sample.apply, x);
     const auto readable = [](const std::string& formula) { return formula.size() <= 120 && formula != "…"; };
     std::string gradients;
     for (size_t i = 0; i < derived.gradients.size(); ++i) {
@@ -61,12 +61,12 @@ std::string document() {
 
 TEST_CASE("operation table: a computation and its gradients are written out") {
   const Tensor x = rand({3, 4}).named("x"), w = rand({4, 2}).named("W");
-  const Derivation product = derivation([](auto in) { return exp(matmul(in[0], in[1])); }, {x, w});
+  const OperationFormulas product = operation_formulas([](auto in) { return exp(matmul(in[0], in[1])); }, {x, w});
   CHECK(product.formula == "exp(x · W)");
   CHECK(product.gradients == std::vector<std::string>{"(dy·y) · Wᵀ", "xᵀ · (dy·y)"});
-  const Derivation quotient = derivation([](auto in) { return (in[0] - 1) / -in[0]; }, {x});
+  const OperationFormulas quotient = operation_formulas([](auto in) { return (in[0] - 1) / -in[0]; }, {x});
   CHECK(quotient.formula == "(x − 1)/(−x)");
-  CHECK(derivation([](auto in) { return sum(square(in[0] + in[0])); }, {x}).formula == "sum((x + x)²)");
+  CHECK(operation_formulas([](auto in) { return sum(square(in[0] + in[0])); }, {x}).formula == "sum((x + x)²)");
 }
 
 TEST_CASE("operation table: docs/operations.md is up to date") {
