@@ -99,7 +99,7 @@ class Expander {
       const Key next = key(symbol.quantity, symbol.kind == Formula::Kind::derivative);
       const Formula* meaning = definition(next);
       if (!meaning) return nullptr;
-      if (depth <= 1 || (uses_[next] > 1 && size_of(*meaning) > 3)) {
+      if (depth <= 1 || (uses_[next] > 1 && size_of(*meaning) > 2)) {
         if (written_.insert({next, true}).second) pending_.push_back(next);
         return nullptr;
       }
