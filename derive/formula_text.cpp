@@ -175,6 +175,7 @@ class Writer {
     if (part.kind == Kind::number) return part.text[0] != '-' || outer.operands[i] < factor;
     if (!inner) return true;
     const bool in_product = outer.binding == product, is_product = inner->binding == product;
+    if (outer.operands[i] == open) return true;
     if (part.kind == Kind::negation) return outer.binding <= relation || (i == 0 && outer.binding <= product);
     if (in_product && is_product && part.kind != formula.kind) {
       if (part.kind == Kind::quotient && format_ != text) return true;

@@ -147,6 +147,9 @@ TEST_CASE("formulas: brackets where products of elements and of matrices meet, a
   CHECK(to_text(of(Kind::matmul, {d, of(Kind::transpose, {a})})) == "dL/dW · aᵀ");
   CHECK(to_text(of(Kind::quotient, {d, name("n")})) == "(dL/dW)/n");
   CHECK(to_text(of(Kind::transpose, {d})) == "(dL/dW)ᵀ");
+  CHECK(to_text(of(Kind::magnitude, {of(Kind::negation, {a})})) == "|−a|");
+  CHECK(to_text(of(Kind::product, {a, of(Kind::negation, {b})})) == "a·(−b)");
+  CHECK(to_text(of(Kind::product, {of(Kind::negation, {a}), b})) == "−a·b");
   CHECK(to_latex(d) == "\\frac{\\partial L}{\\partial W}");
 }
 

@@ -38,7 +38,8 @@ std::string document() {
       "until the backward pass. Operations on int64 that say *yes* give int64, all others float32.\n\n" +
       operation_table() +
       "\n## Others\n\n"
-      "As recorded in a run, all steps of the forward and the backward pass put together. What would not be readable, "
+      "As recorded in a run, all steps of the forward and the backward pass put together; reshapes, copies and "
+      "broadcasts on the way are not mentioned. What would not be readable, "
       "such as the gradients that a kernel of their own computes, is only named: dy·∂y/∂x, or … for y.\n\n"
       "| call | y | gradients |\n|---|---|---|\n";
   for (const samples::Sample& sample : samples::op_samples()) {
