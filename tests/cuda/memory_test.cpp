@@ -200,8 +200,10 @@ TEST_CASE("cuda memory: kernels ask of memory what docs/cuda_memory.txt says") {
                       " than before; GRADUS_UPDATE_DOCS=1 writes that down");
       }
   }
-  for (const auto& [row, figures] : expected)
-    CHECK_MESSAGE(found.contains(row), row.first, " does not run ", row.second, "; GRADUS_UPDATE_DOCS=1 removes it");
+  for (const auto& [row, figures] : expected) {
+    const std::string name = row.first + ", " + row.second;
+    CHECK_MESSAGE(found.contains(row), name, " was not run; GRADUS_UPDATE_DOCS=1 removes it");
+  }
 }
 
 TEST_CASE("cuda memory: no kernel is left out") {
