@@ -2,20 +2,28 @@
 
 #include <array>
 
-#include "cuda/device.h"
+#include "cuda/reduce.h"
 #include "cuda/view.h"
 
 namespace gradus::cuda {
 namespace {
 
-// A thread for each counter, four elements.
+// A thread for each counter, whose four words are those of four neighbouring elements. A warp exchanges them, so that
+// its lanes access neighbours: of the 128 elements, lane l has the (32 j + l)th, and needs word l % 4 of lane 8 j + l
+// / 4.
 template <class T>
 __global__ void drop_elements(GeneratorState state, float p, T scale, int64_t count, Source x, Target y) {
-  for (int64_t block = thread_in_grid(); block * 4 < count; block += threads_in_grid()) {
-    const std::array<uint32_t, 4> words = philox(state.seed, state.offset + uint64_t(block));
-    for (int j = 0; j < 4; ++j)
-      if (const int64_t i = block * 4 + j; i < count)
-        y.store(i, to_uniform(words[size_t(j)]) >= p ? x.load<T>(i) * scale : T(0));
+  for (int64_t first = warp_in_grid() * 128; first < count; first += warps_in_grid() * 128) {
+    const std::array<uint32_t, 4> words = philox(state.seed, state.offset + uint64_t(first / 4 + lane()));
+    for (int j = 0; j < 4; ++j) {
+      uint32_t word = 0;
+      for (int k = 0; k < 4; ++k) {
+        const uint32_t kth = __shfl_sync(all_lanes, words[size_t(k)], 8 * j + lane() / 4);
+        if (k == lane() % 4) word = kth;
+      }
+      if (const int64_t i = first + 32 * j + lane(); i < count)
+        y.store(i, to_uniform(word) >= p ? x.load<T>(i) * scale : T(0));
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-// Batch, layer, group, instance and RMS normalisation. A warp or a block for each group of elements that share a mean
+// Batch, layer, group, instance and RMS normalisation. A team of threads for each group of elements that share a mean
 // and a variance; it reads them once for the mean, again for the variance and again for the result: the second and
 // third time from the cache, if the group fits. No difference of large sums is ever taken.
 
@@ -18,8 +18,33 @@ struct Group {
   __device__ int64_t channel(int64_t position) const { return position / layout.run % layout.channels; }
 };
 
-template <class In, class T> __global__ void normalize(Team team, NormLayout layout, const In* x, const T* weight,
-                                                       const T* bias, T* means, T* variances, In* y) {
+// The team of a group when the elements of eight groups are neighbours, as in batch norm of [N, C]: every eighth thread
+// of a block of 256, so that eight threads, each of another team, read a sector together. There are 8 m groups.
+struct SectorTeam {
+  static constexpr int size = 32;
+  __device__ int64_t first_row() const { return int64_t(blockIdx.x) * 8 + threadIdx.x % 8; }
+  __device__ int64_t row_step() const { return int64_t(gridDim.x) * 8; }
+  __device__ int rank() const { return int(threadIdx.x) / 8; }
+  template <class F, class T> __device__ T reduce(T value, F f) const {
+    __shared__ T of_warp[8][8];
+    for (int distance : {8, 16}) value = f(value, __shfl_xor_sync(all_lanes, value, distance));
+    __syncthreads();  // before the results of an earlier call are overwritten
+    if (lane() < 8) of_warp[threadIdx.x / 32][lane()] = value;
+    __syncthreads();
+    value = F::template neutral<T>();
+    for (int warp = 0; warp < 8; ++warp) value = f(value, of_warp[warp][lane() % 8]);
+    return value;
+  }
+};
+
+template <class F> void with_team(const NormLayout& layout, F&& run) {
+  if (layout.inner == 1 && layout.groups % 8 == 0) run(SectorTeam());
+  else run(team_for(layout.outer * layout.inner));
+}
+
+template <class Team, class In, class T> __global__ void normalize(Team team, NormLayout layout, const In* x,
+                                                                   const T* weight, const T* bias, T* means,
+                                                                   T* variances, In* y) {
   for (int64_t number = team.first_row(); number < layout.groups; number += team.row_step()) {
     const Group group{layout, number};
     const int64_t size = group.size();
@@ -46,9 +71,9 @@ template <class In, class T> __global__ void normalize(Team team, NormLayout lay
 }
 
 // dx, and for each element its part of the gradient of the weight, dy·x̂.
-template <class In, class T> __global__ void normalize_gradients(Team team, NormLayout layout, const In* dy,
-                                                                 const In* x, const T* weight, const T* means,
-                                                                 const T* variances, In* dx, T* dweight_parts) {
+template <class Team, class In, class T>
+__global__ void normalize_gradients(Team team, NormLayout layout, const In* dy, const In* x, const T* weight,
+                                    const T* means, const T* variances, In* dx, T* dweight_parts) {
   for (int64_t number = team.first_row(); number < layout.groups; number += team.row_step()) {
     const Group group{layout, number};
     const int64_t size = group.size();
@@ -80,9 +105,11 @@ void norm(const NormLayout& layout, const NormStatistics& statistics, const Tens
   if (y.numel() == 0) return;
   const Tensor in = compact(x);
   visit_floating(y.dtype(), [&]<class In, class T>() {
-    launch_rows(layout.groups, layout.outer * layout.inner, y.device(), normalize<In, T>, layout, pointer<const In>(in),
-                pointer<const T>(weight), pointer<const T>(bias), pointer<T>(statistics.mean),
-                pointer<T>(statistics.variance), pointer<In>(y));
+    with_team(layout, [&]<class Team>(Team team) {
+      launch_for(layout.groups * team.size, y.device(), normalize<Team, In, T>, team, layout, pointer<const In>(in),
+                 pointer<const T>(weight), pointer<const T>(bias), pointer<T>(statistics.mean),
+                 pointer<T>(statistics.variance), pointer<In>(y));
+    });
   });
 }
 
@@ -92,10 +119,12 @@ void norm_backward(const NormLayout& layout, const NormStatistics& statistics, c
   const Tensor gradient = compact(dy), in = compact(x);
   const Tensor parts = Tensor::empty(dx.shape(), weight.dtype(), dx.device());
   visit_floating(dx.dtype(), [&]<class In, class T>() {
-    launch_rows(layout.groups, layout.outer * layout.inner, dx.device(), normalize_gradients<In, T>, layout,
-                pointer<const In>(gradient), pointer<const In>(in), pointer<const T>(weight),
-                pointer<const T>(statistics.mean), pointer<const T>(statistics.variance), pointer<In>(dx),
-                pointer<T>(parts));
+    with_team(layout, [&]<class Team>(Team team) {
+      launch_for(layout.groups * team.size, dx.device(), normalize_gradients<Team, In, T>, team, layout,
+                 pointer<const In>(gradient), pointer<const In>(in), pointer<const T>(weight),
+                 pointer<const T>(statistics.mean), pointer<const T>(statistics.variance), pointer<In>(dx),
+                 pointer<T>(parts));
+    });
   });
   // Σ over all that share a channel: the first and the last dimension.
   const Shape by_channel{dx.numel() / (layout.channels * layout.run), layout.channels, layout.run};

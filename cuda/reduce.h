@@ -55,10 +55,13 @@ struct Team {
   }
 };
 
+/// For rows of n elements.
+inline Team team_for(int64_t n) { return {n <= 1024 ? 32 : 256}; }
+
 /// Runs `kernel(team, arguments...)` with a team for each of `rows` rows of n elements, at most.
 template <class... Parameters, class... Arguments>
 void launch_rows(int64_t rows, int64_t n, Device device, void (*kernel)(Parameters...), Arguments&&... arguments) {
-  const Team team{n <= 1024 ? 32 : 256};
+  const Team team = team_for(n);
   launch_for(rows * team.size, device, kernel, team, std::forward<Arguments>(arguments)...);
 }
 

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <tuple>
 
+#include "emulator/emulator.h"
+#include "emulator/occupancy.h"
 #include "requests.h"
 #include "source.h"
 
@@ -21,10 +23,16 @@ std::vector<KernelReport> memory_report() {
   look_up_lines(instructions);
   look_up_functions(functions);
   using Line = std::tuple<std::string, Space, Kind>;
-  std::map<std::string, std::pair<long, std::map<Line, LineReport>>> merged;
+  struct Merged {
+    long launches = 0;
+    std::pair<std::size_t, std::size_t> block;
+    std::map<Line, LineReport> lines;
+  };
+  std::map<std::string, Merged> merged;
   for (const auto& [function, kernel] : requests().kernels_) {
-    auto& [launches, lines] = merged[function_name(function)];
+    auto& [launches, block, lines] = merged[function_name(function)];
     launches += kernel.launches;
+    block = std::max(block, kernel.block);
     for (const auto& [place, counts] : kernel.counts) {
       const std::string where = source_line(place.first);
       LineReport& line = lines[{where, counts.space, counts.kind}];
@@ -38,10 +46,17 @@ std::vector<KernelReport> memory_report() {
       line.bytes_needed += counts.bytes_needed;
     }
   }
+  const auto resources = read_resources(settings().registers);
   std::vector<KernelReport> report;
   for (auto& [name, kernel] : merged) {
-    report.push_back({name, kernel.first, {}});
-    for (auto& [key, line] : kernel.second) report.back().lines.push_back(std::move(line));
+    report.push_back({name, kernel.launches, {}, {}});
+    for (auto& [key, line] : kernel.lines) report.back().lines.push_back(std::move(line));
+    if (settings().gpu.empty()) continue;
+    const auto found = resources.find(name);
+    report.back().occupancy =
+        found == resources.end()
+            ? "unknown: the file '" + settings().registers + "' does not have the kernel"
+            : occupancy(settings().gpu, found->second, static_cast<int>(kernel.block.first), kernel.block.second);
   }
   return report;
 }
@@ -71,6 +86,7 @@ std::string to_string(const std::vector<KernelReport>& report) {
   for (const KernelReport& kernel : report) {
     text += "\n" + kernel.kernel + ": " + std::to_string(kernel.launches) +
             (kernel.launches == 1 ? " launch" : " launches") + "\n";
+    if (!kernel.occupancy.empty()) text += "  occupancy " + kernel.occupancy + "\n";
     std::snprintf(row, sizeof row, "  %-40s %-14s %9s %21s %7s %7s %10s %10s\n", "line", "access", "requests",
                   "per request", "least", "lanes", "moved", "needed");
     text += row;

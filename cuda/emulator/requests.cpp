@@ -11,9 +11,10 @@ Requests& requests() {
   return requests;
 }
 
-void Requests::begin_launch(const void* kernel) {
+void Requests::begin_launch(const void* kernel, std::size_t threads, std::size_t dynamic_shared) {
   kernel_ = &kernels_[kernel];
   ++kernel_->launches;
+  kernel_->block = std::max(kernel_->block, {threads, dynamic_shared});
 }
 
 void Requests::begin_block(std::size_t threads) {

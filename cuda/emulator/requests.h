@@ -22,7 +22,7 @@ class Requests {
     std::size_t bytes;
   };
 
-  void begin_launch(const void* kernel);
+  void begin_launch(const void* kernel, std::size_t threads, std::size_t dynamic_shared);
   void begin_block(std::size_t threads);
   void add(unsigned thread, const Access& access);
   /// The lanes in `mask` meet; all that have not left the kernel start to count again.
@@ -48,6 +48,7 @@ class Requests {
   };
   struct Kernel {
     long launches = 0;
+    std::pair<std::size_t, std::size_t> block;  // threads and bytes of dynamic shared memory of the largest
     std::map<Place, LineReport> counts;
   };
 

@@ -205,6 +205,10 @@ void access(const void* instruction, const void* memory, std::size_t bytes, Kind
   if (settings().report) requests().add(me->number, {instruction, space, kind, memory, bytes});
 }
 
+static std::size_t threads_of(const Launch& launch) {
+  return std::size_t{launch.block.x} * launch.block.y * launch.block.z;
+}
+
 void begin_launch(const Launch& launch) {
   State& s = state();
   ++s.launches;
@@ -212,12 +216,12 @@ void begin_launch(const Launch& launch) {
   s.module = module_of(launch.kernel.function);
   const auto call = reinterpret_cast<std::uintptr_t>(launch.kernel.call.get());
   s.arguments = {call, call + launch.kernel.call_size};
-  if (settings().report) requests().begin_launch(launch.kernel.function);
+  if (settings().report) requests().begin_launch(launch.kernel.function, threads_of(launch), launch.shared);
 }
 
 void begin_block(const Launch& launch, uint3 index) {
   State& s = state();
-  const std::size_t threads = std::size_t{launch.block.x} * launch.block.y * launch.block.z;
+  const std::size_t threads = threads_of(launch);
   ++s.blocks;
   s.block = index.x + launch.grid.x * (index.y + launch.grid.y * index.z);
   s.order.begin(threads);

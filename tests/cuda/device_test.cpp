@@ -62,6 +62,25 @@ TEST_CASE("cuda: tensors go to the device and back") {
   CHECK(printed.str() == "[1.0000, 2.5000], cuda:0");
 }
 
+TEST_CASE("cuda: copies between layouts") {
+  manual_seed(6);
+  const std::pair<Shape, std::vector<int64_t>> permutations[] = {{{33, 70}, {1, 0}},
+                                                                 {{16, 32}, {1, 0}},
+                                                                 {{15, 40}, {1, 0}},
+                                                                 {{2, 17, 40}, {0, 2, 1}},
+                                                                 {{2, 65, 3, 18}, {0, 3, 2, 1}},
+                                                                 {{20, 2, 3, 36}, {3, 1, 2, 0}},
+                                                                 {{4, 1, 19, 16}, {0, 3, 1, 2}}};
+  for (const auto& [shape, order] : permutations)
+    for (Dtype dtype : {float32, float64, bfloat16, int64, boolean}) {
+      CAPTURE(shape);
+      const Tensor packed = to(uniform(shape, -3, 3), dtype);
+      const Tensor x = permute(packed, order), there = permute(to(packed, gpu), order);
+      CHECK(distance(back(contiguous(there)), x) == 0);
+      CHECK(distance(back(to(there, float64)), to(x, float64)) == 0);
+    }
+}
+
 TEST_CASE("cuda: a gradient crosses devices") {
   const Tensor x = tensor({1, 2, 3}).requires_grad();
   sum(square(to(x, gpu))).backward();

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "emulator/emulator.h"
+#include "emulator/occupancy.h"
 #include "emulator/report.h"
+#include "tests/files.h"
 #include "trace_kernels.h"
 
 namespace {
@@ -193,6 +195,45 @@ TEST_CASE("atomics are one request each") {
   CHECK(global.requests == 4);
   CHECK(global.lanes == 16);
   CHECK(to_string({report}).find("trace_kernels.cu:72                      shared atomic") != std::string::npos);
+}
+
+TEST_CASE("occupancy is what NVIDIA's calculator says") {
+  CHECK(occupancy("A100", {64}, 256) == "50 % on A100 (4 blocks of 256 threads; limited by 64 registers a thread)");
+  CHECK(occupancy("A100", {40}, 1024) == "50 % on A100 (1 block of 1024 threads; limited by 40 registers a thread)");
+  CHECK(occupancy("A100", {32}, 256) ==
+        "100 % on A100 (8 blocks of 256 threads; limited by threads, 32 registers a thread)");
+  CHECK(occupancy("A100", {255}, 1024) == "0 % on A100 (0 blocks of 1024 threads; limited by 255 registers a thread)");
+  CHECK(occupancy("T4", {64}, 256) ==
+        "100 % on T4 (4 blocks of 256 threads; limited by threads, 64 registers a thread)");
+  CHECK(occupancy("RTX4090", {32}, 1024) == "67 % on RTX4090 (1 block of 1024 threads; limited by threads)");
+  CHECK(occupancy("RTX4090", {32}, 32) == "50 % on RTX4090 (24 blocks of 32 threads; limited by blocks)");
+  // From compute capability 8.0 on, a block takes 1 KiB more than it asks for.
+  CHECK(occupancy("T4", {32, 16 << 10}, 128) ==
+        "50 % on T4 (4 blocks of 128 threads; limited by 16384 bytes of shared memory a block)");
+  CHECK(occupancy("A100", {32, 1 << 10}, 128, 40 << 10) ==
+        "19 % on A100 (3 blocks of 128 threads; limited by 41984 bytes of shared memory a block)");
+  CHECK(occupancy("H100", {32}, 128, 100 << 10) ==
+        "12 % on H100 (2 blocks of 128 threads; limited by 102400 bytes of shared memory a block)");
+  CHECK(occupancy("K80", {32}, 128) == "unknown on K80; known are T4, A100, RTX4090, H100 and B200");
+}
+
+TEST_CASE("the report has the occupancy of a GPU if it is asked for") {
+  const gradus::files::TemporaryFolder folder;
+  const Settings before = settings();
+  Array<int> x(256), counts(4);
+  const auto run = [&](unsigned shared) {
+    return report_of(
+        [&] { (void)launch(histogram, {.grid = 1, .block = 256, .shared = shared}, x.data, counts.data); });
+  };
+  CHECK(run(16).occupancy == "");
+  settings().gpu = "A100";
+  settings().registers = folder.write("registers", "8 0 copy_one\n64 256 histogram\n9 0 transpose<0>\n");
+  const KernelReport report = run(40 << 10);
+  CHECK(report.occupancy == "38 % on A100 (3 blocks of 256 threads; limited by 41216 bytes of shared memory a block)");
+  CHECK(to_string({report}).find("histogram: 1 launch\n  occupancy 38 % on A100 (3 blocks") != std::string::npos);
+  settings().registers = "nowhere";
+  CHECK(run(16).occupancy == "unknown: the file 'nowhere' does not have the kernel");
+  settings() = before;
 }
 
 TEST_CASE("races in a block are found") {

@@ -2,6 +2,7 @@
 // What a program may ask of the emulator itself: how to run kernels, what errors it throws.
 
 #include <stdexcept>
+#include <string>
 
 namespace gradus::emulator {
 
@@ -9,9 +10,11 @@ namespace gradus::emulator {
 struct Settings {
   unsigned shuffle =
       0;  // GRADUS_CUDA_EMULATOR_SHUFFLE: threads and blocks run in an order drawn from this seed; 0: in turn
-  bool lazy = false;    // GRADUS_CUDA_EMULATOR_LAZY: work in a stream is done only when somebody waits for it
-  int threads = 1;      // GRADUS_CUDA_EMULATOR_THREADS: threads of the operating system that run blocks
-  bool report = false;  // GRADUS_CUDA_REPORT: traced kernels are counted for memory_report()
+  bool lazy = false;      // GRADUS_CUDA_EMULATOR_LAZY: work in a stream is done only when somebody waits for it
+  int threads = 1;        // GRADUS_CUDA_EMULATOR_THREADS: threads of the operating system that run blocks
+  bool report = false;    // GRADUS_CUDA_REPORT: traced kernels are counted for memory_report()
+  std::string gpu;        // GRADUS_CUDA_GPU: the report has the occupancy of this one; see occupancy.h
+  std::string registers;  // GRADUS_CUDA_REGISTERS: the file with the registers of kernels
 };
 Settings& settings();
 

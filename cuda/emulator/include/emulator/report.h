@@ -30,6 +30,7 @@ struct KernelReport {
   std::string kernel;  // "transpose<0>"
   long launches = 0;
   std::vector<LineReport> lines;
+  std::string occupancy;  // see occupancy.h; empty unless GRADUS_CUDA_GPU is set
 };
 
 std::vector<KernelReport> memory_report();
