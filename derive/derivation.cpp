@@ -1,6 +1,7 @@
 #include "derive/derivation.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <unordered_set>
@@ -19,7 +20,7 @@ class Sources {
     if (!where.file || where.line < 1) return {};
     const auto [entry, fresh] = files_.try_emplace(where.file);
     if (fresh) {
-      std::ifstream file(where.file);
+      std::ifstream file(found(where.file));
       for (std::string line; std::getline(file, line);) entry->second.push_back(line);
     }
     if (size_t(where.line) > entry->second.size()) return {};
@@ -29,6 +30,21 @@ class Sources {
   }
 
  private:
+  // Compilers are often given paths relative to a build folder: those are looked up from the program and from the
+  // current folder, too, and from the folders around them.
+  static std::filesystem::path found(const std::filesystem::path& file) {
+    std::error_code none;
+    if (std::filesystem::exists(file, none)) return file;
+    std::filesystem::path inner;
+    for (const auto& part : file)
+      if (part != "..") inner /= part;
+    for (std::filesystem::path folder :
+         {std::filesystem::read_symlink("/proc/self/exe", none).parent_path(), std::filesystem::current_path(none)})
+      for (; folder.has_relative_path(); folder = folder.parent_path())
+        if (std::filesystem::exists(folder / inner, none)) return folder / inner;
+    return file;
+  }
+
   std::map<std::string, std::vector<std::string>> files_;
 };
 

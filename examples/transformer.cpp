@@ -14,7 +14,7 @@
 using namespace gradus;
 
 struct Settings {
-  int64_t steps = 1000, layers = 4, width = 128, heads = 4, length = 128, top_k = 20, sample = 600;
+  int64_t steps = 1150, layers = 4, width = 128, heads = 4, length = 128, top_k = 20, sample = 600;
   double dropout = 0, temperature = 0.8;
   bool untied = false;
   std::string text, prompt = "In the beginning ";
