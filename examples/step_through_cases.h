@@ -4,8 +4,6 @@
 
 #include <gradus.h>
 
-#include <string_view>
-
 namespace gradus::cases {
 
 /// Gives a parameter of a layer values chosen by hand.
@@ -104,7 +102,7 @@ inline Tensor attention() {
 }
 
 struct Case {
-  std::string_view name, description;
+  const char *name, *description;
   Tensor (*loss)();
 };
 
