@@ -107,6 +107,7 @@ std::string source_text(const ForwardStep& step) {
   std::string text, line;
   for (int number = 1; number <= step.where.line + around && std::getline(file, line); ++number) {
     if (number < step.where.line - around) continue;
+    std::ranges::replace(line, '\t', ' ');
     const bool here = number == step.where.line;
     const std::string shown = fmt::format("{:4}  {}", number, printable(line));
     text += (here ? "→ " + strong(shown) : "  " + shown) + '\n';
