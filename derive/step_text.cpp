@@ -47,10 +47,11 @@ std::string value_text(const std::string& name, const Tensor& value) {
   numbers << value;
   // A letter beyond ASCII is one column wide, but several bytes long.
   const auto width = std::ranges::count_if(name, [](char c) { return (c & 0xC0) != 0x80; });
+  const std::string indent(size_t(width) + 5, ' ');
   std::string text = "  " + printable(name) + " = ";
-  for (char c : numbers.str()) {
+  for (const char c : numbers.str()) {
+    if (text.back() == '\n' && c != '\n') text += indent;
     text += c;
-    if (c == '\n') text += std::string(size_t(width) + 5, ' ');
   }
   return text + '\n';
 }
@@ -78,9 +79,10 @@ std::string step_text(const Derivation& derivation, size_t step) {
     }
   } else {
     text += "  " + strong(formula_text(derivation, forward)) + '\n';
-    for (size_t input : forward.inputs)
-      if (const Quantity& quantity = derivation.quantities()[input]; !quantity.is_number)
-        text += value_text(name_of(derivation, input), quantity.value);
+    for (auto input = forward.inputs.begin(); input != forward.inputs.end(); ++input)
+      if (const Quantity& quantity = derivation.quantities()[*input];
+          !quantity.is_number && std::find(forward.inputs.begin(), input, *input) == input)
+        text += value_text(name_of(derivation, *input), quantity.value);
     text += value_text(name_of(derivation, forward.result), derivation.quantities()[forward.result].value);
   }
   return text + mark::faint + "  " + where_text(forward) + mark::end + '\n';

@@ -75,6 +75,12 @@ TEST_CASE("step: next, previous, goto, and an empty line") {
             "this is the last step\n(gradus 10/10) \n");
 }
 
+TEST_CASE("step: an operand that is used twice is shown once") {
+  const KeepValues keep;
+  const Tensor x = Tensor(3).named("x").requires_grad();
+  CHECK(contains(session(Derivation(x * x), ""), "forward: mul\n  L = x·x\n  x = 3.\n  L = 9.\n"));
+}
+
 TEST_CASE("step: from a step to its other side, its rule and its check") {
   CHECK(answers(of_a_case(cases::scalar), "g 3\nb\nf\nr\nc\ncheck one\n") ==
         "(gradus 1/10) g 3\nStep 3, forward: tanh\n  y = tanh(v2)\n  v2 = 0.5000\n  y = 0.4621\n"
