@@ -30,3 +30,7 @@ endif()
 
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(Threads REQUIRED)
+
+# For editing lines at a terminal; without it they are read as they come.
+find_path(GRADUS_LIBEDIT_INCLUDE histedit.h)
+find_library(GRADUS_LIBEDIT edit)

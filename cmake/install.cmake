@@ -9,7 +9,7 @@ install(FILES ${PROJECT_BINARY_DIR}/GradusConfig.cmake ${PROJECT_BINARY_DIR}/Gra
         DESTINATION ${package_dir})
 
 # What a program must link besides a static library; a shared one brings its own.
-string(JOIN " " link_flags ${OpenMP_CXX_FLAGS} -pthread)
+string(JOIN " " link_flags ${gradus_link_edit} ${OpenMP_CXX_FLAGS} -pthread)
 if(BUILD_SHARED_LIBS)
   set(link_lines "Requires.private: zlib\nLibs: -L\${libdir} -lgradus\nLibs.private: ${link_flags}")
 else()

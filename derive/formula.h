@@ -63,6 +63,8 @@ Formula simplify(Formula formula);
 /// The number of names, numbers and operations in it.
 size_t size_of(const Formula& formula);
 
+/// Text without control characters, which could steer a terminal, nor marks that turn the direction of writing.
+std::string printable(std::string_view text);
 /// Unicode text: "dL/dv3 · W₂ᵀ". Control characters in names are left out.
 std::string to_text(const Formula& formula);
 /// LaTeX for math mode. Names are escaped.

@@ -61,27 +61,6 @@ const Style* style_of(Kind kind) {
   return nullptr;
 }
 
-// Text without control characters, which could steer a terminal, nor marks that turn the direction of writing.
-std::string printable(const std::string& name) {
-  std::string result;
-  for (size_t i = 0; i < name.size(); ++i) {
-    const auto c = static_cast<unsigned char>(name[i]);
-    const auto next = static_cast<unsigned char>(i + 1 < name.size() ? name[i + 1] : 0);
-    const auto after = static_cast<unsigned char>(i + 2 < name.size() ? name[i + 2] : 0);
-    if (c < 0x20 || c == 0x7F) continue;
-    if (c == 0xC2 && next < 0xA0) {
-      ++i;
-      continue;
-    }  // U+0080 to U+009F
-    if (c == 0xE2 && ((next == 0x80 && after >= 0xA8 && after <= 0xAE) || (next == 0x81 && after >= 0xA6))) {
-      i += 2;
-      continue;
-    }
-    result += name[i];
-  }
-  return result;
-}
-
 std::string escaped(const std::string& name, Format format) {
   std::string result;
   for (char c : printable(name)) {
@@ -232,6 +211,22 @@ class Writer {
 };
 
 }  // namespace
+
+std::string printable(std::string_view text) {
+  std::string result;
+  for (size_t length; !text.empty(); text.remove_prefix(length)) {
+    const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+    const size_t expected = byte(0) < 0x80 ? 1 : byte(0) < 0xE0 ? 2 : byte(0) < 0xF0 ? 3 : 4;
+    unsigned code = expected == 1 ? byte(0) : byte(0) & (0x7Fu >> expected);
+    for (length = 1; length < expected && (byte(length) & 0xC0) == 0x80; ++length)
+      code = code << 6 | (byte(length) & 0x3F);
+    const bool malformed = length < expected || (byte(0) & 0xC0) == 0x80;  // left out, lest its pieces join anew
+    const bool control = code < 0x20 || (code >= 0x7F && code < 0xA0);
+    const bool turns = (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x206F);
+    if (!malformed && !control && !turns) result += text.substr(0, length);
+  }
+  return result;
+}
 
 std::string to_text(const Formula& formula) { return Writer(text).write(formula); }
 std::string to_latex(const Formula& formula) { return Writer(latex).write(formula); }
