@@ -1,12 +1,11 @@
 #include "derive/derivation.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <unordered_set>
 
 #include "derive/recorded.h"
+#include "derive/source.h"
 #include "ops/create.h"
 #include "ops/view.h"
 
@@ -17,34 +16,16 @@ namespace {
 class Sources {
  public:
   std::string line(Location where) {
-    if (!where.file || where.line < 1) return {};
+    if (!where.file) return {};
     const auto [entry, fresh] = files_.try_emplace(where.file);
-    if (fresh) {
-      std::ifstream file(found(where.file));
-      for (std::string line; std::getline(file, line);) entry->second.push_back(line);
-    }
-    if (size_t(where.line) > entry->second.size()) return {};
+    if (fresh) entry->second = source_lines(where);
+    if (where.line < 1 || size_t(where.line) > entry->second.size()) return {};
     const std::string& line = entry->second[size_t(where.line) - 1];
     const size_t begin = line.find_first_not_of(" \t"), end = line.find_last_not_of(" \t\r");
     return begin == line.npos ? std::string() : line.substr(begin, end - begin + 1);
   }
 
  private:
-  // Compilers are often given paths relative to a build folder: those are looked up from the program and from the
-  // current folder, too, and from the folders around them.
-  static std::filesystem::path found(const std::filesystem::path& file) {
-    std::error_code none;
-    if (std::filesystem::exists(file, none)) return file;
-    std::filesystem::path inner;
-    for (const auto& part : file)
-      if (part != "..") inner /= part;
-    for (std::filesystem::path folder :
-         {std::filesystem::read_symlink("/proc/self/exe", none).parent_path(), std::filesystem::current_path(none)})
-      for (; folder.has_relative_path(); folder = folder.parent_path())
-        if (std::filesystem::exists(folder / inner, none)) return folder / inner;
-    return file;
-  }
-
   std::map<std::string, std::vector<std::string>> files_;
 };
 

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <sstream>
 
 #include "derive/console.h"
+#include "derive/source.h"
 
 namespace gradus {
 namespace {
@@ -104,11 +104,12 @@ std::string where_text(const ForwardStep& step) {
 
 std::string source_text(const ForwardStep& step) {
   constexpr int around = 4;
-  std::ifstream file(step.where.file ? step.where.file : "");
-  if (!file) fail("the source cannot be read: " + to_string(step.where));
-  std::string text, line;
-  for (int number = 1; number <= step.where.line + around && std::getline(file, line); ++number) {
-    if (number < step.where.line - around) continue;
+  const std::vector<std::string> lines = source_lines(step.where);
+  if (lines.empty()) fail("the source cannot be read: " + to_string(step.where));
+  std::string text;
+  const int last = std::min(int(lines.size()), step.where.line + around);
+  for (int number = std::max(1, step.where.line - around); number <= last; ++number) {
+    std::string line = lines[size_t(number) - 1];
     std::ranges::replace(line, '\t', ' ');
     const bool here = number == step.where.line;
     const std::string shown = fmt::format("{:4}  {}", number, printable(line));
