@@ -23,7 +23,7 @@ struct Runtime {
   int (&device_count)();
   void* (&allocate)(size_t bytes, Device device);
   void (&deallocate)(void* memory, Device device);
-  /// Between any two devices; done when it returns if one of them is the CPU.
+  /// Between any two devices; done when it returns if they are not the same.
   void (&copy)(void* to, Device to_device, const void* from, Device from_device, size_t bytes);
   void (&synchronize)(Device device);
 };

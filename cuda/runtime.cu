@@ -17,18 +17,23 @@ void* allocate_memory(size_t bytes, Device device) {
   if (device.index >= count_devices())
     fail("there is no " + to_string(device) + ", only " + std::to_string(count_devices()) + " CUDA device(s)");
   void* memory = nullptr;
-  const cudaStream_t stream = stream_on(device);
+  const DeviceGuard guard(device);
   // An empty tensor has an address, too: kernels compute with it, though they read nothing there.
-  check(cudaMallocAsync(&memory, std::max<size_t>(bytes, 1), stream), "cudaMallocAsync");
+  check(cudaMallocAsync(&memory, std::max<size_t>(bytes, 1), cudaStreamPerThread), "cudaMallocAsync");
   return memory;
 }
 
 // An error here was, or will be, reported by another call: a destructor must not throw.
-void deallocate_memory(void* memory, Device device) {
-  if (memory && cudaSetDevice(device.index) == cudaSuccess) (void)cudaFreeAsync(memory, cudaStreamPerThread);
+void deallocate_memory(void* memory, Device device) try {
+  const DeviceGuard guard(device);
+  (void)cudaFreeAsync(memory, cudaStreamPerThread);
+} catch (const Error&) {
 }
 
-void wait_for(Device device) { check(cudaStreamSynchronize(stream_on(device)), "cudaStreamSynchronize"); }
+void wait_for(Device device) {
+  const DeviceGuard guard(device);
+  check(cudaStreamSynchronize(cudaStreamPerThread), "cudaStreamSynchronize");
+}
 
 void copy_memory(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
   const cudaMemcpyKind kind = to_device.is_cpu()     ? cudaMemcpyDeviceToHost
@@ -36,13 +41,15 @@ void copy_memory(void* to, Device to_device, const void* from, Device from_devic
                                                      : cudaMemcpyDeviceToDevice;
   if (kind == cudaMemcpyDeviceToDevice && to_device != from_device) {
     wait_for(to_device);  // which may be using this memory
-    const cudaStream_t stream = stream_on(from_device);
-    check(cudaMemcpyPeerAsync(to, to_device.index, from, from_device.index, bytes, stream), "cudaMemcpyPeerAsync");
+    const DeviceGuard guard(from_device);
+    check(cudaMemcpyPeerAsync(to, to_device.index, from, from_device.index, bytes, cudaStreamPerThread),
+          "cudaMemcpyPeerAsync");
     return wait_for(from_device);
   }
-  const cudaStream_t stream = stream_on(to_device.is_cpu() ? from_device : to_device);
-  check(cudaMemcpyAsync(to, from, bytes, kind, stream), "cudaMemcpyAsync");
-  if (kind != cudaMemcpyDeviceToDevice) check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+  const Device device = to_device.is_cpu() ? from_device : to_device;
+  const DeviceGuard guard(device);
+  check(cudaMemcpyAsync(to, from, bytes, kind, cudaStreamPerThread), "cudaMemcpyAsync");
+  if (kind != cudaMemcpyDeviceToDevice) wait_for(device);
 }
 
 }  // namespace

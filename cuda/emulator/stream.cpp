@@ -11,6 +11,7 @@
 #include "emulator/emulator.h"
 
 struct CUstream_st {
+  int device;
   std::deque<std::function<void()>> work;
   bool blocking = true;  // ordered with the default stream
 };
@@ -27,24 +28,34 @@ struct Moment {
 }  // namespace
 
 struct CUevent_st {
+  int device;
   std::shared_ptr<Moment> moment;
 };
 
 namespace gradus::emulator {
 namespace {
 
-CUstream_st default_stream;
-std::vector<cudaStream_t> streams{&default_stream};
+CUstream_st default_streams[device_count] = {{0, {}}, {1, {}}};
+std::vector<cudaStream_t> streams{&default_streams[0], &default_streams[1]};
+// Kept when their thread ends: others may wait for what it left to do.
+constinit thread_local cudaStream_t streams_of_thread[device_count] = {};
+
+cudaStream_t create_stream(bool blocking) {
+  return streams.emplace_back(new CUstream_st{current_device(), {}, blocking});
+}
 
 cudaStream_t of(cudaStream_t handle) {
-  const bool is_default = !handle || handle == cudaStreamLegacy || handle == cudaStreamPerThread;
-  return is_default ? &default_stream : handle;
+  if (!handle || handle == cudaStreamLegacy) return &default_streams[current_device()];
+  if (handle != cudaStreamPerThread) return handle;
+  cudaStream_t& mine = streams_of_thread[current_device()];
+  if (!mine) mine = create_stream(true);
+  return mine;
 }
 
 void run_next(cudaStream_t stream) {
   auto work = std::move(stream->work.front());
   stream->work.pop_front();
-  DeviceAccess access;
+  const DeviceAccess access(stream->device);
   work();
 }
 
@@ -60,15 +71,23 @@ void wait_for(const Moment& moment) {
 
 void enqueue(cudaStream_t handle, std::function<void()> work) {
   cudaStream_t stream = of(handle);
-  // The default stream waits for all that came before it in the others, and they for it.
-  if (stream == &default_stream) {
-    for (std::size_t i = 1; i < streams.size(); ++i)
-      if (streams[i]->blocking) drain(streams[i]);
+  // A device's default stream waits for all that came before it in the others, and they for it.
+  cudaStream_t default_stream = &default_streams[stream->device];
+  if (stream == default_stream) {
+    for (std::size_t i = 0; i < streams.size(); ++i)
+      if (streams[i]->blocking && streams[i]->device == stream->device) drain(streams[i]);
   } else if (stream->blocking) {
-    drain(&default_stream);
+    drain(default_stream);
   }
   stream->work.push_back(std::move(work));
   if (!settings().lazy) drain(stream);
+}
+
+int device_of(cudaStream_t stream) { return of(stream)->device; }
+
+void synchronize(int device) {
+  for (std::size_t i = 0; i < streams.size(); ++i)
+    if (streams[i]->device == device) drain(streams[i]);
 }
 
 }  // namespace gradus::emulator
@@ -79,9 +98,7 @@ extern "C" {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   auto device = use_device();
-  *stream = new CUstream_st;
-  (*stream)->blocking = flags != cudaStreamNonBlocking;
-  streams.push_back(*stream);
+  *stream = create_stream(flags != cudaStreamNonBlocking);
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreate(cudaStream_t* stream) { return cudaStreamCreateWithFlags(stream, cudaStreamDefault); }
@@ -107,12 +124,12 @@ cudaError_t cudaStreamQuery(cudaStream_t handle) {
 
 cudaError_t cudaDeviceSynchronize() {
   auto device = use_device();
-  for (std::size_t i = 0; i < streams.size(); ++i) drain(streams[i]);
+  synchronize(current_device());
   return cudaSuccess;
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = new CUevent_st;
+  *event = new CUevent_st{current_device(), {}};
   return cudaSuccess;
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
@@ -124,6 +141,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
   auto device = use_device();
+  if (event->device != device_of(handle))
+    return refuse(cudaErrorInvalidResourceHandle, "cudaEventRecord: the event and the stream belong to two devices");
   auto moment = std::make_shared<Moment>();
   moment->stream = of(handle);
   event->moment = moment;
