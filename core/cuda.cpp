@@ -62,4 +62,9 @@ const void* find_symbol(const char* name) {
 
 void synchronize(Device device) { runtime().synchronize(device); }
 
+std::function<void()> record_event(Device device) {
+  if (device.is_cpu()) return [] {};
+  return runtime().record_event(device);
+}
+
 }  // namespace gradus::cuda

@@ -2,6 +2,7 @@
 // GPUs. What runs on them is a library of its own, libgradus_cuda.so, which is loaded when a device is first asked for.
 
 #include <cstddef>
+#include <functional>
 
 #include "core/device.h"
 
@@ -12,6 +13,9 @@ int device_count();
 inline bool is_available() { return device_count() > 0; }
 /// Waits until the device has done all that this thread asked of it.
 void synchronize(Device device = Device::cuda());
+/// A moment in what this thread asks of a device. A thread that calls the result goes on at once; what it then asks of
+/// the device is done after that moment. So one thread may use what another computed. Of the CPU, it does nothing.
+std::function<void()> record_event(Device device);
 
 /// Whether products of float32 matrices may round their factors to 10 bits of mantissa (TF32), which Tensor Cores
 /// multiply many times as fast. False at the start.
@@ -23,9 +27,11 @@ struct Runtime {
   int (&device_count)();
   void* (&allocate)(size_t bytes, Device device);
   void (&deallocate)(void* memory, Device device);
-  /// Between any two devices; done when it returns if they are not the same.
+  /// Between any two devices. The memory may be used when it returns: that of the CPU by the program, that of a GPU by
+  /// what this thread asks of it.
   void (&copy)(void* to, Device to_device, const void* from, Device from_device, size_t bytes);
   void (&synchronize)(Device device);
+  std::function<void()> (&record_event)(Device device);
 };
 /// Fails, saying why, where no GPU can be used.
 const Runtime& runtime();

@@ -1,5 +1,10 @@
 // The memory of GPUs, and the two tables through which the core library finds everything in this one.
 
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <vector>
+
 #include "core/cuda.h"
 #include "cuda/device.h"
 
@@ -35,6 +40,57 @@ void wait_for(Device device) {
   check(cudaStreamSynchronize(cudaStreamPerThread), "cudaStreamSynchronize");
 }
 
+using Event = std::unique_ptr<CUevent_st, decltype(&cudaEventDestroy)>;
+
+// Of the current device.
+Event create_event() {
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+  return Event(event, cudaEventDestroy);
+}
+
+// Pinned memory that the GPU reads by itself, while the program goes on: what is to be copied waits here.
+struct Staged {
+  void* memory;
+  size_t bytes;
+  Device device;
+  Event copied;  // when the block may be used again
+};
+
+class Staging {
+ public:
+  /// As cudaMemcpyAsync from the host, which may change the memory when this returns. The device is current.
+  void copy(void* to, Device device, const void* from, size_t bytes) {
+    Staged block = take(bytes, device);
+    std::memcpy(block.memory, from, bytes);
+    check(cudaMemcpyAsync(to, block.memory, bytes, cudaMemcpyHostToDevice, cudaStreamPerThread), "cudaMemcpyAsync");
+    check(cudaEventRecord(block.copied.get(), cudaStreamPerThread), "cudaEventRecord");
+    const std::lock_guard lock(mutex_);
+    blocks_.push_back(std::move(block));
+  }
+
+ private:
+  Staged take(size_t bytes, Device device) {
+    const std::lock_guard lock(mutex_);
+    for (Staged& block : blocks_)
+      if (block.device == device && block.bytes >= bytes && block.bytes / 2 <= std::max(bytes, page) &&
+          cudaEventQuery(block.copied.get()) == cudaSuccess) {
+        std::swap(block, blocks_.back());
+        Staged found = std::move(blocks_.back());
+        blocks_.pop_back();
+        return found;
+      }
+    (void)cudaGetLastError();  // that blocks are still to be copied is no error
+    Staged block{nullptr, (bytes + page - 1) / page * page, device, create_event()};
+    check(cudaMallocHost(&block.memory, block.bytes), "cudaMallocHost");
+    return block;
+  }
+
+  static constexpr size_t page = 4096;
+  std::mutex mutex_;
+  std::vector<Staged> blocks_;
+};
+
 void copy_memory(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
   const cudaMemcpyKind kind = to_device.is_cpu()     ? cudaMemcpyDeviceToHost
                               : from_device.is_cpu() ? cudaMemcpyHostToDevice
@@ -48,13 +104,25 @@ void copy_memory(void* to, Device to_device, const void* from, Device from_devic
   }
   const Device device = to_device.is_cpu() ? from_device : to_device;
   const DeviceGuard guard(device);
+  static Staging& staging = *new Staging;  // never destroyed: the driver may be gone by then
+  if (kind == cudaMemcpyHostToDevice && bytes <= size_t(64) << 20) return staging.copy(to, device, from, bytes);
   check(cudaMemcpyAsync(to, from, bytes, kind, cudaStreamPerThread), "cudaMemcpyAsync");
   if (kind != cudaMemcpyDeviceToDevice) wait_for(device);
+}
+
+std::function<void()> record_on(Device device) {
+  const DeviceGuard guard(device);
+  const std::shared_ptr<CUevent_st> event = create_event();
+  check(cudaEventRecord(event.get(), cudaStreamPerThread), "cudaEventRecord");
+  return [event, device] {
+    const DeviceGuard here(device);
+    check(cudaStreamWaitEvent(cudaStreamPerThread, event.get(), 0), "cudaStreamWaitEvent");
+  };
 }
 
 }  // namespace
 }  // namespace gradus::cuda
 
-extern "C" const gradus::cuda::Runtime gradus_cuda_runtime{gradus::cuda::count_devices, gradus::cuda::allocate_memory,
-                                                           gradus::cuda::deallocate_memory, gradus::cuda::copy_memory,
-                                                           gradus::cuda::wait_for};
+extern "C" const gradus::cuda::Runtime gradus_cuda_runtime{
+    gradus::cuda::count_devices, gradus::cuda::allocate_memory, gradus::cuda::deallocate_memory,
+    gradus::cuda::copy_memory,   gradus::cuda::wait_for,        gradus::cuda::record_on};

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "device.h"
+#include "emulator/emulator.h"
 #include "sanitizer.h"
 #include "trace.h"
 
@@ -100,7 +101,10 @@ cudaError_t check_copy(const void* to, const void* from, std::size_t bytes, cuda
 void enqueue_copy(void* to, const void* from, std::size_t bytes, cudaStream_t stream) {
   const int device = device_of(stream), to_device = device_of_memory(to, device);
   const int from_device = device_of_memory(from, device);
+  const bool from_memory = find_device_memory(from), to_memory = find_device_memory(to);
   enqueue(stream, [=] {
+    const bool was_freed = (to_memory && !find_device_memory(to)) || (from_memory && !find_device_memory(from));
+    if (was_freed) throw KernelError("a copy of " + bytes_text(bytes) + ": its memory was freed before it was done");
     const DeviceAccess target(to_device), source(from_device);
     if (bytes > 0) std::memmove(to, from, bytes);
     if (trace::enabled) trace::copied(to, from, bytes);
