@@ -72,15 +72,17 @@ class Staging {
  private:
   Staged take(size_t bytes, Device device) {
     const std::lock_guard lock(mutex_);
-    for (Staged& block : blocks_)
-      if (block.device == device && block.bytes >= bytes && block.bytes / 2 <= std::max(bytes, page) &&
-          cudaEventQuery(block.copied.get()) == cudaSuccess) {
-        std::swap(block, blocks_.back());
-        Staged found = std::move(blocks_.back());
-        blocks_.pop_back();
-        return found;
-      }
+    const auto fits = [&](const Staged& block) {
+      return block.device == device && block.bytes >= bytes && block.bytes / 2 <= std::max(bytes, page) &&
+             cudaEventQuery(block.copied.get()) == cudaSuccess;
+    };
+    const auto place = std::find_if(blocks_.begin(), blocks_.end(), fits);
     (void)cudaGetLastError();  // that blocks are still to be copied is no error
+    if (place != blocks_.end()) {
+      Staged found = std::move(*place);
+      blocks_.erase(place);
+      return found;
+    }
     Staged block{nullptr, (bytes + page - 1) / page * page, device, create_event()};
     check(cudaMallocHost(&block.memory, block.bytes), "cudaMallocHost");
     return block;

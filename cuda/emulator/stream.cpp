@@ -119,7 +119,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
 
 cudaError_t cudaStreamQuery(cudaStream_t handle) {
   auto device = use_device();
-  return of(handle)->work.empty() ? cudaSuccess : cudaErrorNotReady;
+  return of(handle)->work.empty() ? cudaSuccess : refuse(cudaErrorNotReady, "the stream has work left to do");
 }
 
 cudaError_t cudaDeviceSynchronize() {
@@ -161,7 +161,8 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   auto device = use_device();
-  return !event->moment || event->moment->reached ? cudaSuccess : cudaErrorNotReady;
+  if (!event->moment || event->moment->reached) return cudaSuccess;
+  return refuse(cudaErrorNotReady, "the stream is not at the event yet");
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned) {

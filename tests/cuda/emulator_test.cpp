@@ -145,7 +145,7 @@ TEST_CASE("calls that CUDA refuses are explained") {
   Floats host(65);
   CHECK(launch(barrier_in_branch, {.block = 2048}, y.data) == cudaErrorInvalidConfiguration);
   CHECK(
-      cudaGetErrorString(cudaGetLastError()) ==
+      cudaGetErrorString(cudaErrorInvalidConfiguration) ==
       std::string("invalid configuration argument: barrier_in_branch is launched with blocks of 2048 x 1 x 1 threads; "
                   "a block may have 1024, and 64 in z"));
   CHECK(cudaGetLastError() == cudaSuccess);
@@ -161,7 +161,8 @@ TEST_CASE("calls that CUDA refuses are explained") {
 TEST_CASE("two devices are kept apart") {
   const auto explained = [](cudaError_t error) {
     CHECK(error != cudaSuccess);
-    return std::string(cudaGetErrorString(cudaGetLastError()));
+    (void)cudaGetLastError();
+    return std::string(cudaGetErrorString(error));
   };
   int count = 0, current = -1;
   CHECK(cudaGetDeviceCount(&count) == cudaSuccess);
