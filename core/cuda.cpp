@@ -42,6 +42,7 @@ const Library& library() {
 }
 
 constinit std::atomic<bool> tf32_allowed{false};
+constinit thread_local bool capturing = false;
 
 }  // namespace
 
@@ -59,6 +60,17 @@ const void* find_symbol(const char* name) {
   runtime();
   return dlsym(library().handle, name);
 }
+
+std::function<void()> graphed(const std::function<void()>& step, Device device) {
+  if (capturing) fail("graphed: a step that is being recorded cannot record another");
+  step();
+  struct Capturing {
+    Capturing() { capturing = true; }
+    ~Capturing() { capturing = false; }
+  } const now;
+  return runtime().capture(step, device);
+}
+bool is_capturing() { return capturing; }
 
 void synchronize(Device device) { runtime().synchronize(device); }
 

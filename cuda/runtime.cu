@@ -7,6 +7,7 @@
 
 #include "core/cuda.h"
 #include "cuda/device.h"
+#include "cuda/graph.h"
 
 namespace gradus::cuda {
 namespace {
@@ -17,25 +18,29 @@ int count_devices() {
   return count;
 }
 
-// From CUDA's pool of freed memory, in the order of the stream: no call waits for the device.
-void* allocate_memory(size_t bytes, Device device) {
-  if (device.index >= count_devices())
-    fail("there is no " + to_string(device) + ", only " + std::to_string(count_devices()) + " CUDA device(s)");
-  void* memory = nullptr;
-  const DeviceGuard guard(device);
-  // An empty tensor has an address, too: kernels compute with it, though they read nothing there.
-  check(cudaMallocAsync(&memory, std::max<size_t>(bytes, 1), cudaStreamPerThread), "cudaMallocAsync");
-  return memory;
-}
-
 // An error here was, or will be, reported by another call: a destructor must not throw.
 void deallocate_memory(void* memory, Device device) try {
+  if (GraphMemory* graph = GraphMemory::recording())
+    return graph->keep([memory, device] { deallocate_memory(memory, device); });
   const DeviceGuard guard(device);
   (void)cudaFreeAsync(memory, cudaStreamPerThread);
 } catch (const Error&) {
 }
 
+// From CUDA's pool of freed memory, in the order of the stream: no call waits for the device.
+Ref<Storage> allocate_memory(size_t bytes, Device device) {
+  if (device.index >= count_devices())
+    fail("there is no " + to_string(device) + ", only " + std::to_string(count_devices()) + " CUDA device(s)");
+  if (GraphMemory* graph = GraphMemory::recording()) return graph->allocate(bytes, device);
+  void* memory = nullptr;
+  const DeviceGuard guard(device);
+  // An empty tensor has an address, too: kernels compute with it, though they read nothing there.
+  check(cudaMallocAsync(&memory, std::max<size_t>(bytes, 1), cudaStreamPerThread), "cudaMallocAsync");
+  return Storage::foreign(memory, bytes, device, [memory, device] { deallocate_memory(memory, device); });
+}
+
 void wait_for(Device device) {
+  forbid_recording();
   const DeviceGuard guard(device);
   check(cudaStreamSynchronize(cudaStreamPerThread), "cudaStreamSynchronize");
 }
@@ -93,6 +98,11 @@ class Staging {
   std::vector<Staged> blocks_;
 };
 
+// A number goes as an argument of a kernel: nobody waits for it, and a graph can record it.
+__global__ void store_bytes(uint64_t bytes, int count, unsigned char* to) {
+  if (int(threadIdx.x) < count) to[threadIdx.x] = static_cast<unsigned char>(bytes >> (8 * threadIdx.x));
+}
+
 void copy_memory(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
   const cudaMemcpyKind kind = to_device.is_cpu()     ? cudaMemcpyDeviceToHost
                               : from_device.is_cpu() ? cudaMemcpyHostToDevice
@@ -105,6 +115,11 @@ void copy_memory(void* to, Device to_device, const void* from, Device from_devic
     return wait_for(from_device);
   }
   const Device device = to_device.is_cpu() ? from_device : to_device;
+  if (uint64_t word = 0; kind == cudaMemcpyHostToDevice && bytes <= sizeof(word)) {
+    std::memcpy(&word, from, bytes);
+    return launch_grid(1, sizeof(word), device, store_bytes, word, int(bytes), static_cast<unsigned char*>(to));
+  }
+  if (kind != cudaMemcpyDeviceToDevice) forbid_recording();
   const DeviceGuard guard(device);
   static Staging& staging = *new Staging;  // never destroyed: the driver may be gone by then
   if (kind == cudaMemcpyHostToDevice && bytes <= size_t(64) << 20) return staging.copy(to, device, from, bytes);
@@ -113,6 +128,7 @@ void copy_memory(void* to, Device to_device, const void* from, Device from_devic
 }
 
 std::function<void()> record_on(Device device) {
+  forbid_recording();
   const DeviceGuard guard(device);
   const std::shared_ptr<CUevent_st> event = create_event();
   check(cudaEventRecord(event.get(), cudaStreamPerThread), "cudaEventRecord");
@@ -125,6 +141,6 @@ std::function<void()> record_on(Device device) {
 }  // namespace
 }  // namespace gradus::cuda
 
-extern "C" const gradus::cuda::Runtime gradus_cuda_runtime{
-    gradus::cuda::count_devices, gradus::cuda::allocate_memory, gradus::cuda::deallocate_memory,
-    gradus::cuda::copy_memory,   gradus::cuda::wait_for,        gradus::cuda::record_on};
+extern "C" const gradus::cuda::Runtime gradus_cuda_runtime{gradus::cuda::count_devices, gradus::cuda::allocate_memory,
+                                                           gradus::cuda::copy_memory,   gradus::cuda::wait_for,
+                                                           gradus::cuda::record_on,     gradus::cuda::capture};

@@ -42,6 +42,9 @@ std::string check_operand(const void* address, std::size_t bytes);
 
 /// Queues work in a stream; it runs now or, in lazy mode, when somebody waits for it.
 void enqueue(cudaStream_t stream, std::function<void()> work);
+/// Errors of calls that CUDA does not allow while that stream is captured, or any in another mode than the relaxed one.
+cudaError_t refuse_in_capture(cudaStream_t stream, const char* call);
+cudaError_t refuse_in_strict_capture(const char* call);
 /// The device that a stream belongs to.
 int device_of(cudaStream_t stream);
 /// Does all that was queued in the streams of a device.

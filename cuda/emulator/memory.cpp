@@ -155,6 +155,7 @@ extern "C" {
 
 cudaError_t cudaMalloc(void** result, size_t bytes) {
   auto device = use_device();
+  if (cudaError_t error = refuse_in_strict_capture("cudaMalloc")) return error;
   return allocate(result, bytes, current_device());
 }
 
@@ -170,12 +171,14 @@ cudaError_t cudaFree(void* memory) {
 
 cudaError_t cudaMallocAsync(void** result, size_t bytes, cudaStream_t stream) {
   auto device = use_device();
+  if (cudaError_t error = refuse_in_capture(stream, "cudaMallocAsync")) return error;
   return allocate(result, bytes, device_of(stream));
 }
 
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
   auto device = use_device();
   if (!memory) return cudaSuccess;
+  if (cudaError_t error = refuse_in_capture(stream, "cudaFreeAsync")) return error;
   const Allocation* found = beginning_at(memory);
   if (!found) return refuse_free("cudaFreeAsync");
   if (found->device != device_of(stream))

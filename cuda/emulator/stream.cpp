@@ -4,16 +4,29 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "device.h"
 #include "emulator/emulator.h"
 
-struct CUstream_st {
+using Work = std::function<void()>;
+
+struct CUgraph_st {
   int device;
-  std::deque<std::function<void()>> work;
-  bool blocking = true;  // ordered with the default stream
+  std::vector<Work> work;
+};
+
+struct CUgraphExec_st : CUgraph_st {};
+
+struct CUstream_st {
+  explicit CUstream_st(int number, bool is_blocking = true) : device(number), blocking(is_blocking) {}
+  int device;
+  bool blocking;  // ordered with the default stream
+  std::deque<Work> work;
+  std::unique_ptr<CUgraph_st> capture;  // while work is captured, and not done
+  bool relaxed = false;                 // the capture's mode
 };
 
 namespace {
@@ -35,14 +48,12 @@ struct CUevent_st {
 namespace gradus::emulator {
 namespace {
 
-CUstream_st default_streams[device_count] = {{0, {}}, {1, {}}};
+CUstream_st default_streams[device_count] = {CUstream_st(0), CUstream_st(1)};
 std::vector<cudaStream_t> streams{&default_streams[0], &default_streams[1]};
 // Kept when their thread ends: others may wait for what it left to do.
 constinit thread_local cudaStream_t streams_of_thread[device_count] = {};
 
-cudaStream_t create_stream(bool blocking) {
-  return streams.emplace_back(new CUstream_st{current_device(), {}, blocking});
-}
+cudaStream_t create_stream(bool blocking) { return streams.emplace_back(new CUstream_st(current_device(), blocking)); }
 
 cudaStream_t of(cudaStream_t handle) {
   if (!handle || handle == cudaStreamLegacy) return &default_streams[current_device()];
@@ -69,8 +80,21 @@ void wait_for(const Moment& moment) {
 
 }  // namespace
 
+cudaError_t refuse_in_capture(cudaStream_t handle, const char* call) {
+  if (!of(handle)->capture) return cudaSuccess;
+  return refuse(cudaErrorStreamCaptureUnsupported, std::string(call) + " of a stream that is being captured");
+}
+
+cudaError_t refuse_in_strict_capture(const char* call) {
+  for (cudaStream_t stream : streams)
+    if (stream->capture && !stream->relaxed)
+      return refuse(cudaErrorStreamCaptureUnsupported, std::string(call) + " while a stream is captured");
+  return cudaSuccess;
+}
+
 void enqueue(cudaStream_t handle, std::function<void()> work) {
   cudaStream_t stream = of(handle);
+  if (stream->capture) return stream->capture->work.push_back(std::move(work));
   // A device's default stream waits for all that came before it in the others, and they for it.
   cudaStream_t default_stream = &default_streams[stream->device];
   if (stream == default_stream) {
@@ -113,6 +137,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
   auto device = use_device();
+  if (cudaError_t error = refuse_in_capture(handle, "cudaStreamSynchronize")) return error;
   drain(of(handle));
   return cudaSuccess;
 }
@@ -141,6 +166,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
   auto device = use_device();
+  if (cudaError_t error = refuse_in_capture(handle, "cudaEventRecord")) return error;
   if (event->device != device_of(handle))
     return refuse(cudaErrorInvalidResourceHandle, "cudaEventRecord: the event and the stream belong to two devices");
   auto moment = std::make_shared<Moment>();
@@ -167,7 +193,49 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned) {
   auto device = use_device();
+  if (cudaError_t error = refuse_in_capture(handle, "cudaStreamWaitEvent")) return error;
   if (event->moment) enqueue(handle, [moment = event->moment] { wait_for(*moment); });
+  return cudaSuccess;
+}
+
+// ---- graphs: what one stream was asked for, in that order
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mode) {
+  auto device = use_device();
+  cudaStream_t stream = of(handle);
+  if (stream == &default_streams[stream->device])
+    return refuse(cudaErrorStreamCaptureUnsupported, "the legacy default stream cannot be captured");
+  if (stream->capture) return refuse(cudaErrorIllegalState, "the stream is being captured");
+  stream->capture = std::make_unique<CUgraph_st>(CUgraph_st{stream->device, {}});
+  stream->relaxed = mode == cudaStreamCaptureModeRelaxed;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* graph) {
+  auto device = use_device();
+  *graph = of(handle)->capture.release();
+  return *graph ? cudaSuccess : refuse(cudaErrorIllegalState, "the stream is not being captured");
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  *executable = new CUgraphExec_st{*graph};
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  auto device = use_device();
+  if (executable->device != device_of(stream))
+    return refuse(cudaErrorInvalidResourceHandle, "cudaGraphLaunch: the graph and the stream belong to two devices");
+  for (const Work& work : executable->work) enqueue(stream, work);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
   return cudaSuccess;
 }
 

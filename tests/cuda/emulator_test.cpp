@@ -164,7 +164,7 @@ TEST_CASE("two devices are kept apart") {
     (void)cudaGetLastError();
     return std::string(cudaGetErrorString(error));
   };
-  int count = 0, current = -1;
+  int count = 0, number = -1;
   CHECK(cudaGetDeviceCount(&count) == cudaSuccess);
   CHECK(count == 2);
   CHECK(explained(cudaSetDevice(2)) == "invalid device ordinal: there are 2 devices, and no 2");
@@ -174,8 +174,8 @@ TEST_CASE("two devices are kept apart") {
   cudaStreamCreate(&of_0);
   cudaEventCreate(&event_of_0);
   CHECK(cudaSetDevice(1) == cudaSuccess);
-  CHECK(cudaGetDevice(&current) == cudaSuccess);
-  CHECK(current == 1);
+  CHECK(cudaGetDevice(&number) == cudaSuccess);
+  CHECK(number == 1);
   OnDevice<float> on_1(Floats(64, 5));
   cudaPointerAttributes attributes;
   CHECK(cudaPointerGetAttributes(&attributes, on_1.data) == cudaSuccess);
