@@ -49,7 +49,7 @@ namespace gradus::emulator {
 namespace {
 
 CUstream_st default_streams[device_count] = {CUstream_st(0), CUstream_st(1)};
-std::vector<cudaStream_t> streams{&default_streams[0], &default_streams[1]};
+std::vector<cudaStream_t>& streams = *new std::vector<cudaStream_t>{&default_streams[0], &default_streams[1]};
 // Kept when their thread ends: others may wait for what it left to do.
 constinit thread_local cudaStream_t streams_of_thread[device_count] = {};
 

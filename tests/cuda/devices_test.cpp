@@ -5,6 +5,7 @@
 #include "core/cuda.h"
 #include "gradus.h"
 #include "tests/checks.h"
+#include "tests/cuda/cuda_function.h"
 
 using namespace gradus;
 using checks::distance;
@@ -47,10 +48,10 @@ bool is_alone() {
 TEST_CASE("cuda: training on the second device is the same") {
   if (is_alone()) return;
   const auto expected = trained(first);
-  for (const auto& [name, found] : trained(second)) {
-    CAPTURE(name);
-    CHECK(found.device() == second);
-    CHECK(distance(to(found, Device::cpu()), to(expected.at(name), Device::cpu())) == 0);
+  for (const auto& each : trained(second)) {
+    CAPTURE(each.first);
+    CHECK(each.second.device() == second);
+    CHECK(distance(to(each.second, Device::cpu()), to(expected.at(each.first), Device::cpu())) == 0);
   }
 }
 
@@ -99,11 +100,9 @@ TEST_CASE("cuda: operands on two devices are an error") {
 
 TEST_CASE("cuda: operations leave the program's current device as it is") {
   if (is_alone()) return;
-  const auto get_device = reinterpret_cast<int (*)(int*)>(const_cast<void*>(cuda::find_symbol("cudaGetDevice")));
-  REQUIRE(bool(get_device));
   const Tensor x = randn({4, 4});
   to(matmul(to(x, second), to(x, second)), Device::cpu());
   int current = -1;
-  CHECK(get_device(&current) == 0);
+  CHECK(cuda_function<int*>("cudaGetDevice")(&current) == cudaError(0));
   CHECK(current == 0);
 }

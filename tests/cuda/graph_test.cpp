@@ -63,9 +63,9 @@ template <class Make> Trained train(bool with_graph, Make make) {
 template <class Make> void compare(Make make) {
   const Trained expected = train(false, make), found = train(true, make);
   CHECK(found.losses == expected.losses);
-  for (const auto& [name, value] : expected.parameters) {
-    CAPTURE(name);
-    CHECK(distance(found.parameters.at(name), value) == 0);
+  for (const auto& each : expected.parameters) {
+    CAPTURE(each.first);
+    CHECK(distance(found.parameters.at(each.first), each.second) == 0);
   }
 }
 

@@ -5,6 +5,7 @@
 #include "core/cuda.h"
 #include "gradus.h"
 #include "tests/checks.h"
+#include "tests/cuda/cuda_function.h"
 
 using namespace gradus;
 using checks::distance;
@@ -67,8 +68,7 @@ TEST_CASE("cuda: a loader may be left before its end") {
     }
   }
   // The copies of the other batches are done, too, and into memory that is still theirs.
-  const auto wait = reinterpret_cast<int (*)()>(const_cast<void*>(cuda::find_symbol("cudaDeviceSynchronize")));
-  CHECK(wait() == 0);
+  CHECK(cuda_function<>("cudaDeviceSynchronize")() == cudaError(0));
 }
 
 TEST_CASE("cuda: memory may be changed as soon as it was copied to the device") {
