@@ -42,6 +42,7 @@ const Library& library() {
 }
 
 constinit std::atomic<bool> tf32_allowed{false};
+constinit thread_local bool capturing = false;
 
 }  // namespace
 
@@ -60,6 +61,22 @@ const void* find_symbol(const char* name) {
   return dlsym(library().handle, name);
 }
 
+std::function<void()> graphed(const std::function<void()>& step, Device device) {
+  if (capturing) fail("graphed: a step that is being recorded cannot record another");
+  step();
+  struct Capturing {
+    Capturing() { capturing = true; }
+    ~Capturing() { capturing = false; }
+  } const now;
+  return runtime().capture(step, device);
+}
+bool is_capturing() { return capturing; }
+
 void synchronize(Device device) { runtime().synchronize(device); }
+
+std::function<void()> record_event(Device device) {
+  if (device.is_cpu()) return [] {};
+  return runtime().record_event(device);
+}
 
 }  // namespace gradus::cuda

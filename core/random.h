@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <mutex>
 
+#include "core/cuda.h"
+#include "core/error.h"
 #include "core/host_device.h"
 
 namespace gradus {
@@ -56,6 +58,7 @@ class Generator {
   }
   /// Sets `counters` counters aside for the caller; returns the seed and the first of them.
   GeneratorState reserve(uint64_t counters) {
+    if (cuda::is_capturing()) fail("a CUDA graph would draw the same random numbers at each launch");
     const std::lock_guard lock(mutex_);
     const GeneratorState first = state_;
     state_.offset += counters;

@@ -7,10 +7,7 @@
 namespace gradus {
 
 Ref<Storage> Storage::allocate(size_t bytes, Device device) {
-  if (!device.is_cpu()) {
-    void* memory = cuda::runtime().allocate(bytes, device);
-    return foreign(memory, bytes, device, [=] { cuda::runtime().deallocate(memory, device); });
-  }
+  if (!device.is_cpu()) return cuda::runtime().allocate(bytes, device);
   void* block = gradus::allocate(sizeof(Storage) + bytes);
   return Ref(new (block) Storage(static_cast<char*>(block) + sizeof(Storage), bytes, Device::cpu()));
 }

@@ -10,16 +10,15 @@
 namespace gradus::cuda {
 namespace {
 
-// cuDNN on one device for one thread: a handle whose work goes to the thread's stream, and the plans made so far.
+// cuDNN on the current device for one thread: a handle whose work goes to the thread's stream, and the plans so far.
 struct Cudnn {
   cudnnHandle_t handle = nullptr;
   Descriptor properties{CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR};
   std::map<std::vector<int64_t>, std::optional<ConvPlan>> plans;  // none where cuDNN refused
 
-  explicit Cudnn(Device device) {
-    const cudaStream_t stream = stream_on(device);
+  Cudnn() {
     check(cudnnCreate(&handle), "cudnnCreate");
-    check(cudnnSetStream(handle, stream), "cudnnSetStream");
+    check(cudnnSetStream(handle, cudaStreamPerThread), "cudnnSetStream");
     properties.set(CUDNN_ATTR_DEVICEPROP_HANDLE, handle).finalize();
   }
   ~Cudnn() {
@@ -29,7 +28,7 @@ struct Cudnn {
 
   static Cudnn& on(Device device) {
     static thread_local std::map<int, Cudnn> of_device;
-    return of_device.try_emplace(int(device.index), device).first->second;
+    return of_device[device.index];
   }
 
   const std::optional<ConvPlan>& plan(const ConvTask& task) {
@@ -70,6 +69,7 @@ Tensor prepared(const Tensor& x, Dtype dtype) {
 
 // False if cuDNN cannot do it. The tensors are contiguous and of one dtype.
 bool run_cudnn(ConvPass pass, const ConvGeometry& geometry, const ConvTensors& t) {
+  const DeviceGuard guard(t.y.device());
   Cudnn& cudnn = Cudnn::on(t.y.device());
   const std::optional<ConvPlan>& plan = cudnn.plan({pass, t.y.dtype(), t.bias.defined(), geometry});
   if (!plan) return false;

@@ -68,8 +68,8 @@ void copy(const Tensor& from, const Tensor& to) {
     const size_t item = item_size(from.dtype());
     void* target = static_cast<std::byte*>(to.storage()->data()) + size_t(to.offset()) * item;
     const void* source = static_cast<const std::byte*>(from.storage()->data()) + size_t(from.offset()) * item;
-    const cudaStream_t stream = stream_on(to.device());
-    return check(cudaMemcpyAsync(target, source, size_t(count) * item, cudaMemcpyDeviceToDevice, stream),
+    const DeviceGuard guard(to.device());
+    return check(cudaMemcpyAsync(target, source, size_t(count) * item, cudaMemcpyDeviceToDevice, cudaStreamPerThread),
                  "cudaMemcpyAsync");
   }
   // By way of a type that holds both: as on the CPU.

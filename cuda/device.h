@@ -19,19 +19,30 @@ inline void check(cudaError_t error, const char* call) {
   if (error != cudaSuccess) fail(std::string(call) + ": " + cudaGetErrorString(error));
 }
 
-/// Makes the device current; its stream for this thread. Streams of different threads do not wait for each other.
-inline cudaStream_t stream_on(Device device) {
-  check(cudaSetDevice(device.index), "cudaSetDevice");
-  return cudaStreamPerThread;
-}
+/// Makes a device current while it lives: what is queued on cudaStreamPerThread goes to the stream that this thread has
+/// on the device. Streams of different threads do not wait for each other.
+class DeviceGuard {
+ public:
+  explicit DeviceGuard(Device device) {
+    check(cudaGetDevice(&before_), "cudaGetDevice");
+    check(cudaSetDevice(device.index), "cudaSetDevice");
+  }
+  ~DeviceGuard() { (void)cudaSetDevice(before_); }
+  DeviceGuard(const DeviceGuard&) = delete;
+  DeviceGuard& operator=(const DeviceGuard&) = delete;
+
+ private:
+  int before_ = 0;
+};
 
 /// Queues a kernel on this thread's stream. NVIDIA's profilers show it under the name of the operation under way.
 template <class... Parameters, class... Arguments>
 void launch_grid(int64_t grid, int block, Device device, void (*kernel)(Parameters...), Arguments&&... arguments) {
-  const cudaStream_t stream = stream_on(device);
+  const DeviceGuard guard(device);
   nvtxRangePushA(Scope::current() ? Scope::current()->operation() : "gradus");
-  const cudaError_t error = launch(kernel, {.grid = unsigned(grid), .block = unsigned(block), .stream = stream},
-                                   std::forward<Arguments>(arguments)...);
+  const cudaError_t error =
+      launch(kernel, {.grid = unsigned(grid), .block = unsigned(block), .stream = cudaStreamPerThread},
+             std::forward<Arguments>(arguments)...);
   nvtxRangePop();
   check(error, "kernel launch");
 }

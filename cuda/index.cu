@@ -1,5 +1,6 @@
 // Kernels that read or write where an index says. All of them move memory; their arithmetic costs nothing.
 
+#include "core/cuda.h"
 #include "cuda/device.h"
 #include "cuda/reduce.h"
 #include "cuda/view.h"
@@ -22,7 +23,7 @@ int64_t size_behind(const Shape& shape, int dim) {
 }  // namespace
 
 int64_t first_outside(const Tensor& index, int64_t size) {
-  if (index.numel() == 0) return -1;
+  if (index.numel() == 0 || is_capturing()) return -1;  // a graph cannot wait for the answer
   const Tensor first = Tensor::empty({}, int64, index.device());
   fill(first, -1);  // all bits set: without its sign it is the largest number, and with it says that there is none
   launch_for(index.numel(), index.device(), find_outside, pointer<int64_t>(index), index.numel(), size,

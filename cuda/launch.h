@@ -24,11 +24,11 @@ template <class... Parameters, class... Arguments> [[nodiscard]] cudaError_t lau
 #ifdef __CUDACC__
   kernel<<<options.grid, options.block, options.shared, options.stream>>>(
       static_cast<Parameters>(std::forward<Arguments>(arguments))...);
-  return cudaGetLastError();
 #else
-  return emulator::launch(options.grid, options.block, options.shared, options.stream, kernel,
-                          static_cast<Parameters>(std::forward<Arguments>(arguments))...);
+  emulator::launch(options.grid, options.block, options.shared, options.stream, kernel,
+                   static_cast<Parameters>(std::forward<Arguments>(arguments))...);
 #endif
+  return cudaGetLastError();
 }
 
 }  // namespace gradus::cuda

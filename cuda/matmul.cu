@@ -13,7 +13,7 @@ void check(cublasStatus_t status, const char* call) {
   if (status != CUBLAS_STATUS_SUCCESS) fail(std::string(call) + ": " + cublasGetStatusString(status));
 }
 
-// A handle for each thread and device, whose work goes to the thread's stream.
+// A handle for each thread and device, whose work goes to the thread's stream. The device is current.
 cublasHandle_t handle_on(Device device) {
   struct Handles {
     std::vector<cublasHandle_t> of_device;
@@ -25,10 +25,9 @@ cublasHandle_t handle_on(Device device) {
   static thread_local Handles handles;
   if (handles.of_device.size() <= device.index) handles.of_device.resize(size_t(device.index) + 1);
   cublasHandle_t& handle = handles.of_device[device.index];
-  const cudaStream_t stream = stream_on(device);
   if (!handle) {
     check(cublasCreate(&handle), "cublasCreate");
-    check(cublasSetStream(handle, stream), "cublasSetStream");
+    check(cublasSetStream(handle, cudaStreamPerThread), "cublasSetStream");
   }
   return handle;
 }
@@ -99,6 +98,7 @@ void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b
     return static_cast<std::byte*>(x.storage()->data()) + x.offset() * int64_t(item_size(x.dtype()));
   };
   const auto operation = [](const Factor& factor) { return factor.transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
+  const DeviceGuard guard(y.device());
   check(cublasGemmStridedBatchedEx(handle_on(y.device()), operation(right), operation(left), int(n), int(m), int(k),
                                    in_double ? static_cast<const void*>(&one) : &one_in_float, address(right.memory),
                                    type, int(right.leading), right.batch_stride, address(left.memory), type,

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "core/cuda.h"
 #include "core/node.h"
 #include "core/threads.h"
 #include "ops/view.h"
@@ -29,9 +30,12 @@ class Loader::Epoch {
     if (order_.defined() && order_.shape() != Shape{samples_})
       fail("the sampler gave indices of shape " + to_string(order_.shape()) + " instead of [" +
            std::to_string(samples_) + ']');
+    if (order_.defined()) order_ = order_.copied_to(dataset_.inputs.device());
     if (!options_.transforms.empty()) random_ = generator.reserve(uint64_t(batches_) << 32);
     const bool has_work = order_.defined() || !options_.transforms.empty();
-    if (options_.prefetch > 0 && has_work) thread_ = std::jthread([this](std::stop_token stop) { fill_queue(stop); });
+    if (options_.prefetch < 1 || !has_work) return;
+    const auto wait_for_dataset = cuda::record_event(dataset_.inputs.device());
+    thread_ = std::jthread([=, this](std::stop_token stop) { fill_queue(stop, wait_for_dataset); });
   }
 
   // The next batch; an empty one at the end.
@@ -42,13 +46,20 @@ class Loader::Epoch {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return !queue_.empty() || error_; });
     if (queue_.empty()) std::rethrow_exception(error_);
-    TensorDataset result = std::move(queue_.front());
+    Prefetched made = std::move(queue_.front());
     queue_.pop_front();
     changed_.notify_all();
-    return result;
+    made.wait();
+    return std::move(made.batch);
   }
 
  private:
+  // A batch that the thread has asked the device for; whoever uses it calls wait() first.
+  struct Prefetched {
+    TensorDataset batch;
+    std::function<void()> wait;
+  };
+
   TensorDataset batch(int64_t number) const {
     const Scope scope("Loader", where_);
     const NoGrad no_grad;
@@ -61,16 +72,22 @@ class Loader::Epoch {
     return {result.inputs.copied_to(options_.device), result.targets.copied_to(options_.device)};
   }
 
-  void fill_queue(std::stop_token stop) {
+  void fill_queue(std::stop_token stop, const std::function<void()>& wait_for_dataset) {
     set_num_threads(1);  // of this thread; the others have the training to do
     try {
+      wait_for_dataset();
       for (int64_t number = 0; number < batches_; ++number) {
-        TensorDataset made = batch(number);
+        Prefetched made{batch(number), {}};
+        made.wait = cuda::record_event(options_.device);
         std::unique_lock lock(mutex_);
-        if (!changed_.wait(lock, stop, [this] { return int(queue_.size()) < options_.prefetch; })) return;
+        if (!changed_.wait(lock, stop, [this] { return int(queue_.size()) < options_.prefetch; })) break;
         queue_.push_back(std::move(made));
         changed_.notify_all();
       }
+      // Batches that nobody wants are freed by the thread that asked the device for them.
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, stop, [this] { return queue_.empty(); });
+      queue_.clear();
     } catch (...) {
       const std::lock_guard lock(mutex_);
       error_ = std::current_exception();
@@ -87,7 +104,7 @@ class Loader::Epoch {
 
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::deque<TensorDataset> queue_;
+  std::deque<Prefetched> queue_;
   std::exception_ptr error_;
   std::jthread thread_;  // last: it is stopped and joined before the rest goes
 };

@@ -16,7 +16,7 @@ struct LoaderOptions {
   bool shuffle = false;                    ///< another order each epoch
   Sampler sampler = {};                    ///< which examples in which order, if not all of them
   bool drop_last = false;                  ///< leave out the last batch if it is smaller than the others
-  Device device = Device::cpu();           ///< where the batches are to lie
+  Device device = Device::cpu();           ///< where the batches are to lie; copied while the program goes on
   int prefetch = 2;                        ///< how many batches a background thread prepares ahead; 0: no thread
   std::vector<Transform> transforms = {};  ///< applied to the inputs of each batch, one after the other
   Generator* generator = nullptr;          ///< where randomness comes from; null: default_generator()

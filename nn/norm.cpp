@@ -50,11 +50,12 @@ Tensor RunningNorm::batch_forward(const Arg& x, const char* name, std::initializ
   const Scope scope(name, x.where());
   check_input(*x, dims, num_features);
   const bool tracked = running_mean.defined(), counts = tracked && training;
-  const double batches = counts ? double(num_batches_tracked.item<int64_t>()) + 1 : 0;
-  const Tensor y =
-      batch_norm(x, running_mean, running_var, weight, bias,
-                 {.training = training || !tracked, .momentum = momentum.value_or(1 / batches), .eps = eps});
-  if (counts) fill(num_batches_tracked, batches);
+  // Without a momentum, all batches have the same share in the running statistics.
+  const double share = momentum || !counts ? momentum.value_or(0) : 1 / (num_batches_tracked.item<double>() + 1);
+  const Tensor y = batch_norm(x, running_mean, running_var, weight, bias,
+                              {.training = training || !tracked, .momentum = share, .eps = eps});
+  const NoGrad off;
+  if (counts) assign(num_batches_tracked, num_batches_tracked + 1);
   return y;
 }
 

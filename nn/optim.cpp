@@ -5,6 +5,7 @@
 #include <cmath>
 #include <unordered_set>
 
+#include "core/cuda.h"
 #include "core/node.h"
 #include "ops/create.h"
 #include "ops/optimizer.h"
@@ -27,7 +28,8 @@ struct Slot {
   double initial = 0;
 };
 
-// What each optimiser is: a name, rules for its settings, what it remembers, and the update for step number `step`.
+// What each optimiser is: a name, rules for its settings, what it remembers, the update for step number `step`,
+// and whether that depends on the number.
 
 constexpr const char* name_of(const SGDOptions&) { return "SGD"; }
 void check(const SGDOptions& o) {
@@ -41,6 +43,8 @@ std::array<Slot, 1> slots(const SGDOptions& o) { return {{{"momentum_buffer", o.
 formula::SgdUpdate rule(const SGDOptions& o, int64_t, bool first) {
   return {o.lr, o.momentum, o.dampening, o.weight_decay, o.nesterov, first};
 }
+
+bool counts_steps(const SGDOptions&) { return false; }
 
 constexpr const char* name_of(const AdamOptions&) { return "Adam"; }
 constexpr const char* name_of(const AdamWOptions&) { return "AdamW"; }
@@ -73,6 +77,10 @@ requires is_adam<O> formula::AdamUpdate rule(const O& o, int64_t step, bool) {
           1 - std::pow(beta2, double(step))};
 }
 
+template <class O>
+requires is_adam<O>
+bool counts_steps(const O&) { return true; }
+
 constexpr const char* name_of(const RMSpropOptions&) { return "RMSprop"; }
 void check(const RMSpropOptions& o) {
   at_least_zero("lr", o.lr);
@@ -88,6 +96,8 @@ formula::RmspropUpdate rule(const RMSpropOptions& o, int64_t, bool) {
   return {o.lr, o.alpha, o.eps, o.weight_decay, o.momentum, o.centered};
 }
 
+bool counts_steps(const RMSpropOptions&) { return false; }
+
 constexpr const char* name_of(const AdagradOptions&) { return "Adagrad"; }
 void check(const AdagradOptions& o) {
   at_least_zero("lr", o.lr);
@@ -100,6 +110,8 @@ std::array<Slot, 1> slots(const AdagradOptions& o) { return {{{"sum", true, o.in
 formula::AdagradUpdate rule(const AdagradOptions& o, int64_t step, bool) {
   return {o.lr / (1 + double(step - 1) * o.lr_decay), o.eps, o.weight_decay};
 }
+
+bool counts_steps(const AdagradOptions& o) { return o.lr_decay != 0; }
 
 Dtype state_dtype(const Tensor& parameter) { return parameter.dtype() == float64 ? float64 : float32; }
 
@@ -150,6 +162,8 @@ template <class O> void Optimizer<O>::step(Location where) {
   const NoGrad no_grad;
   for (Group& group : groups_) {
     check(group.options);
+    if (cuda::is_capturing() && counts_steps(group.options))
+      fail("the update depends on the number of the step, which would be the same at each launch of a CUDA graph");
     const auto wanted = slots(group.options);
     for (auto& [tensor, state, step] : group.parameters) {
       const Tensor grad = tensor.grad();

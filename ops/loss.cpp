@@ -1,5 +1,6 @@
 #include "ops/loss.h"
 
+#include "core/cuda.h"
 #include "ops/activation.h"
 #include "ops/arithmetic.h"
 #include "ops/comparison.h"
@@ -154,10 +155,18 @@ Tensor cross_entropy(const Arg& logits, const Arg& target, const CrossEntropyOpt
   if (!(smoothing >= 0 && smoothing <= 1)) fail("label_smoothing must lie between 0 and 1");
   check_options(*logits, weight, reduction);
 
+  const bool unread = cuda::is_capturing() && !probabilities && !weight.defined();
+  if (unread && reduction == LossReduction::mean) {  // the device counts what is not ignored
+    CrossEntropyOptions summed = options;
+    summed.reduction = LossReduction::sum;
+    return cross_entropy(logits, target, summed) * (1 / sum(to(*target != double(ignore_index), logits->dtype())));
+  }
   const Tensor x = as_rows(*logits);
   const int64_t n = x.size(1);
   Tensor labels = contiguous(target);
-  const double divisor = probabilities ? double(x.size(0)) : weigh_classes(labels, n, ignore_index, weight);
+  const double divisor = probabilities ? double(x.size(0))
+                         : unread      ? 1
+                                       : weigh_classes(labels, n, ignore_index, weight);
   labels = probabilities ? as_rows(labels) : reshape(labels, {x.size(0)});
   const ClassTarget classes{ignore_index, smoothing, reduction == LossReduction::mean ? 1 / divisor : 1,
                             reduction != LossReduction::none};

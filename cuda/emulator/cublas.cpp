@@ -12,6 +12,7 @@
 #include <cuda_bf16.h>
 
 struct cublasContext {
+  int device = gradus::emulator::current_device();
   cudaStream_t stream = nullptr;
 };
 
@@ -111,6 +112,8 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
                                           cublasGemmAlgo_t) {
   auto device = use_device();
   if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
+  const std::string elsewhere = check_current("handle", handle->device);
+  if (!elsewhere.empty()) return refuse_call(elsewhere);
   const int rows_a = op_a == CUBLAS_OP_N ? m : k, rows_b = op_b == CUBLAS_OP_N ? k : n;
   if (m < 0 || n < 0 || k < 0 || batches < 0) return refuse_call("a size is negative");
   if (lda < std::max(1, rows_a) || ldb < std::max(1, rows_b) || ldc < std::max(1, m))
@@ -125,7 +128,7 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
        {std::pair{a, extent(rows_a, op_a == CUBLAS_OP_N ? k : m, lda, stride_a, batches, item)},
         {b, extent(rows_b, op_b == CUBLAS_OP_N ? n : k, ldb, stride_b, batches, item)},
         {static_cast<const void*>(c), extent(m, n, ldc, stride_c, batches, item)}}) {
-    const std::string fault = bytes ? check_device_memory(memory, bytes) : "";
+    const std::string fault = bytes ? check_operand(memory, bytes) : "";
     if (!fault.empty()) return refuse_call(fault);
   }
   const auto run = [&]<class In, class T, class S>(In, T, S) {

@@ -8,6 +8,7 @@
 #include "device.h"
 
 struct cudnnContext {
+  int device = gradus::emulator::current_device();
   cudaStream_t stream = nullptr;
 };
 
@@ -151,6 +152,8 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
   auto device = use_device();
   if (!reference(plan)->is_final || !reference(pack)->is_final)
     return refuse_with(CUDNN_STATUS_BAD_PARAM, "the plan or the variant pack is not finalized");
+  const std::string elsewhere = check_current("handle", handle->device);
+  if (!elsewhere.empty()) return refuse_with(CUDNN_STATUS_BAD_PARAM, elsewhere);
   const std::string fault = run_plan(handle->stream, reference(plan), *reference(pack));
   return fault.empty() ? CUDNN_STATUS_SUCCESS : refuse_with(CUDNN_STATUS_BAD_PARAM, fault);
 }

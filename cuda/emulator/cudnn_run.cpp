@@ -135,8 +135,7 @@ std::string fault_of_memory(const Object& tensor, const char* memory) {
   if (!memory) return "a tensor is given no memory";
   const auto alignment = static_cast<std::uintptr_t>(tensor.get<std::int64_t>(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT));
   if (reinterpret_cast<std::uintptr_t>(memory) % alignment != 0) return "an address is not aligned as was promised";
-  return check_device_memory(memory,
-                             static_cast<std::size_t>(position(dims, strides, count(dims) - 1) + 1) * tensor.item());
+  return check_operand(memory, static_cast<std::size_t>(position(dims, strides, count(dims) - 1) + 1) * tensor.item());
 }
 
 }  // namespace
@@ -156,7 +155,7 @@ std::string run_plan(cudaStream_t stream, const Reference& plan, const Object& p
   const auto addresses = pack.all<char*>(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
   char* workspace = pack.get<char*>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
   const std::int64_t needed = workspace_of(*plan);
-  const std::string short_of = needed > 0 ? check_device_memory(workspace, static_cast<std::size_t>(needed)) : "";
+  const std::string short_of = needed > 0 ? check_operand(workspace, static_cast<std::size_t>(needed)) : "";
   if (!short_of.empty()) return "the workspace: " + short_of;
   std::map<std::int64_t, char*> memory;
   for (std::size_t i = 0; i < ids.size(); ++i) memory[ids[i]] = addresses[i];

@@ -55,13 +55,24 @@ const cudaDeviceProp& properties() {
   return properties;
 }
 
-static std::map<const void*, int>& raised_limits() {
-  static std::map<const void*, int> limits;
+static constinit thread_local int chosen = 0;
+
+int current_device() { return chosen; }
+
+std::string check_current(const char* what, int device) {
+  if (device == chosen) return "";
+  return std::string("the ") + what + " belongs to device " + std::to_string(device) + ", and device " +
+         std::to_string(chosen) + " is current";
+}
+
+// By kernel and device.
+static std::map<std::pair<const void*, int>, int>& raised_limits() {
+  static std::map<std::pair<const void*, int>, int> limits;
   return limits;
 }
 
 std::size_t dynamic_shared_limit(const void* kernel) {
-  auto raised = raised_limits().find(kernel);
+  auto raised = raised_limits().find({kernel, chosen});
   return raised == raised_limits().end() ? properties().sharedMemPerBlock : static_cast<std::size_t>(raised->second);
 }
 
@@ -73,24 +84,31 @@ extern "C" {
 
 cudaError_t cudaGetDeviceCount(int* count) {
   auto device = use_device();
-  *count = 1;
+  *count = device_count;
   return cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int* number) {
-  *number = 0;
+  *number = chosen;
   return cudaSuccess;
+}
+
+static cudaError_t check_number(int number) {
+  if (number >= 0 && number < device_count) return cudaSuccess;
+  return refuse(cudaErrorInvalidDevice,
+                "there are " + std::to_string(device_count) + " devices, and no " + std::to_string(number));
 }
 
 cudaError_t cudaSetDevice(int number) {
   auto device = use_device();
-  if (number == 0) return cudaSuccess;
-  return refuse(cudaErrorInvalidDevice, "there is device 0 only, not " + std::to_string(number));
+  if (cudaError_t error = check_number(number)) return error;
+  chosen = number;
+  return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* result, int number) {
   *result = properties();
-  return cudaSetDevice(number);
+  return check_number(number);
 }
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int number) {
@@ -119,7 +137,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int num
       return refuse(cudaErrorNotSupported,
                     "the emulated device does not know the attribute " + std::to_string(attribute));
   }
-  return cudaSetDevice(number);
+  return check_number(number);
 }
 
 cudaError_t cudaDriverGetVersion(int* version) {
@@ -138,7 +156,7 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
   if (value < 0 || static_cast<std::size_t>(value) > properties().sharedMemPerBlockOptin)
     return refuse(cudaErrorInvalidValue, std::to_string(value) + " bytes of shared memory; a block may have " +
                                              std::to_string(properties().sharedMemPerBlockOptin));
-  raised_limits()[kernel] = value;
+  raised_limits()[{kernel, chosen}] = value;
   return cudaSuccess;
 }
 

@@ -56,7 +56,7 @@ void run(const Launch& launch) {
 
 }  // namespace
 
-cudaError_t launch(const Launch& launch, cudaStream_t stream) {
+cudaError_t launch(Launch launch, cudaStream_t stream) {
   auto device = use_device();
   const cudaDeviceProp& p = properties();
   auto within = [](dim3 size, const int* limits) {
@@ -76,6 +76,9 @@ cudaError_t launch(const Launch& launch, cudaStream_t stream) {
     return refuse_launch(cudaErrorInvalidValue, std::to_string(launch.shared) +
                                                     " bytes of dynamic shared memory; it may have " +
                                                     std::to_string(dynamic_shared_limit(launch.kernel.function)));
+  launch.device = device_of(stream);
+  const std::string wrong = check_current("stream", launch.device);
+  if (!wrong.empty()) return refuse_launch(cudaErrorInvalidResourceHandle, "a wrong stream: " + wrong);
   enqueue(stream, [launch] { run(launch); });
   return cudaSuccess;
 }

@@ -3,8 +3,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <tuple>
 
 #include "device.h"
+#include "emulator/emulator.h"
 #include "sanitizer.h"
 #include "trace.h"
 
@@ -16,8 +18,8 @@ constexpr std::size_t gap = 256;        // between allocations, so that running 
 
 std::map<const char*, Allocation> device_memory;  // by where it begins
 std::map<const char*, std::size_t> pinned_memory;
-std::size_t used = 0;
-int accesses = 0;  // that are allowed at present
+std::size_t used[device_count] = {};
+int accesses[device_count] = {};  // that are allowed at present
 
 template <class Map> auto last_not_above(Map& map, const void* address) {
   auto next = map.upper_bound(static_cast<const char*>(address));
@@ -26,38 +28,48 @@ template <class Map> auto last_not_above(Map& map, const void* address) {
 
 std::string bytes_text(std::size_t bytes) { return std::to_string(bytes) + (bytes == 1 ? " byte" : " bytes"); }
 
-cudaError_t allocate(void** result, std::size_t bytes) {
+cudaError_t allocate(void** result, std::size_t bytes, int device) {
   *result = nullptr;
   if (bytes == 0) return cudaSuccess;
   const std::size_t room = (bytes + alignment - 1) / alignment * alignment + gap;
-  void* memory = used + bytes <= properties().totalGlobalMem ? std::aligned_alloc(alignment, room) : nullptr;
+  void* memory = used[device] + bytes <= properties().totalGlobalMem ? std::aligned_alloc(alignment, room) : nullptr;
   if (!memory)
     return refuse(cudaErrorMemoryAllocation,
-                  bytes_text(bytes) + " do not fit beside the " + bytes_text(used) + " in use");
+                  bytes_text(bytes) + " do not fit beside the " + bytes_text(used[device]) + " in use");
   std::memset(memory, 0xff, bytes);  // not numbers: what is read before it is written shows
   forbid_access(static_cast<char*>(memory) + bytes, room - bytes);
-  if (accesses == 0) forbid_access(memory, bytes);
-  device_memory[static_cast<char*>(memory)] = {static_cast<char*>(memory), bytes};
+  if (accesses[device] == 0) forbid_access(memory, bytes);
+  device_memory[static_cast<char*>(memory)] = {static_cast<char*>(memory), bytes, device};
   if (trace::enabled) trace::allocated(memory, bytes);
-  used += bytes;
+  used[device] += bytes;
   *result = memory;
   return cudaSuccess;
 }
 
-bool begins_allocation(const void* memory) { return device_memory.count(static_cast<const char*>(memory)) > 0; }
+// The device memory that begins there; null if none does.
+const Allocation* beginning_at(const void* memory) {
+  auto found = device_memory.find(static_cast<const char*>(memory));
+  return found == device_memory.end() ? nullptr : &found->second;
+}
 
 void release(void* memory) {
   auto found = device_memory.find(static_cast<char*>(memory));
   const std::size_t bytes = found->second.size;
   allow_access(memory, (bytes + alignment - 1) / alignment * alignment + gap);
   if (trace::enabled) trace::freed(memory);
-  used -= bytes;
+  used[found->second.device] -= bytes;
   device_memory.erase(found);
   std::free(memory);
 }
 
 cudaError_t refuse_free(const char* call) {
   return refuse(cudaErrorInvalidValue, std::string(call) + " of what is not the beginning of live device memory");
+}
+
+// The device that memory lies on; that of the host lies, for the purposes of a copy, on any.
+int device_of_memory(const void* address, int otherwise) {
+  const Allocation* found = find_device_memory(address);
+  return found ? found->device : otherwise;
 }
 
 // What is wrong with one end of a copy.
@@ -80,8 +92,23 @@ cudaError_t check_copy(const void* to, const void* from, std::size_t bytes, cuda
   if (bytes == 0) return cudaSuccess;
   std::string wrong = check_end("destination", to, bytes, to_device);
   if (wrong.empty()) wrong = check_end("source", from, bytes, from_device);
+  if (wrong.empty() && to_device && from_device && device_of_memory(to, 0) != device_of_memory(from, 0))
+    wrong = "they lie on two devices; use cudaMemcpyPeerAsync";
   if (wrong.empty()) return cudaSuccess;
   return refuse(cudaErrorInvalidValue, "a copy of " + bytes_text(bytes) + ", " + kinds[kind] + ": " + wrong);
+}
+
+void enqueue_copy(void* to, const void* from, std::size_t bytes, cudaStream_t stream) {
+  const int device = device_of(stream), to_device = device_of_memory(to, device);
+  const int from_device = device_of_memory(from, device);
+  const bool from_memory = find_device_memory(from), to_memory = find_device_memory(to);
+  enqueue(stream, [=] {
+    const bool was_freed = (to_memory && !find_device_memory(to)) || (from_memory && !find_device_memory(from));
+    if (was_freed) throw KernelError("a copy of " + bytes_text(bytes) + ": its memory was freed before it was done");
+    const DeviceAccess target(to_device), source(from_device);
+    if (bytes > 0) std::memmove(to, from, bytes);
+    if (trace::enabled) trace::copied(to, from, bytes);
+  });
 }
 
 }  // namespace
@@ -104,13 +131,20 @@ std::string check_device_memory(const void* address, std::size_t bytes) {
   return bytes_text(bytes) + " from byte " + std::to_string(offset) + " run past the end of " + bytes_text(found->size);
 }
 
-DeviceAccess::DeviceAccess() {
-  if (accesses++ == 0)
-    for (auto& [begin, memory] : device_memory) allow_access(begin, memory.size);
+std::string check_operand(const void* address, std::size_t bytes) {
+  const std::string wrong = check_device_memory(address, bytes);
+  return wrong.empty() ? check_current("memory", find_device_memory(address)->device) : wrong;
+}
+
+DeviceAccess::DeviceAccess(int device) : device_(device) {
+  if (accesses[device]++ > 0) return;
+  for (auto& [begin, memory] : device_memory)
+    if (memory.device == device) allow_access(begin, memory.size);
 }
 DeviceAccess::~DeviceAccess() {
-  if (--accesses == 0)
-    for (auto& [begin, memory] : device_memory) forbid_access(begin, memory.size);
+  if (--accesses[device_] > 0) return;
+  for (auto& [begin, memory] : device_memory)
+    if (memory.device == device_) forbid_access(begin, memory.size);
 }
 
 }  // namespace gradus::emulator
@@ -121,27 +155,34 @@ extern "C" {
 
 cudaError_t cudaMalloc(void** result, size_t bytes) {
   auto device = use_device();
-  return allocate(result, bytes);
+  if (cudaError_t error = refuse_in_strict_capture("cudaMalloc")) return error;
+  return allocate(result, bytes, current_device());
 }
 
 cudaError_t cudaFree(void* memory) {
   auto device = use_device();
-  cudaDeviceSynchronize();
-  if (!memory) return cudaSuccess;
-  if (!begins_allocation(memory)) return refuse_free("cudaFree");
+  if (!memory) return cudaDeviceSynchronize();
+  const Allocation* found = beginning_at(memory);
+  if (!found) return refuse_free("cudaFree");
+  synchronize(found->device);
   release(memory);
   return cudaSuccess;
 }
 
-cudaError_t cudaMallocAsync(void** result, size_t bytes, cudaStream_t) {
+cudaError_t cudaMallocAsync(void** result, size_t bytes, cudaStream_t stream) {
   auto device = use_device();
-  return allocate(result, bytes);
+  if (cudaError_t error = refuse_in_capture(stream, "cudaMallocAsync")) return error;
+  return allocate(result, bytes, device_of(stream));
 }
 
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
   auto device = use_device();
   if (!memory) return cudaSuccess;
-  if (!begins_allocation(memory)) return refuse_free("cudaFreeAsync");
+  if (cudaError_t error = refuse_in_capture(stream, "cudaFreeAsync")) return error;
+  const Allocation* found = beginning_at(memory);
+  if (!found) return refuse_free("cudaFreeAsync");
+  if (found->device != device_of(stream))
+    return refuse(cudaErrorInvalidValue, "cudaFreeAsync: the memory and the stream belong to two devices");
   enqueue(stream, [memory] { release(memory); });
   return cudaSuccess;
 }
@@ -157,7 +198,7 @@ cudaError_t cudaHostAlloc(void** result, size_t bytes, unsigned) { return cudaMa
 
 cudaError_t cudaFreeHost(void* memory) {
   auto device = use_device();
-  cudaDeviceSynchronize();
+  for (int number = 0; number < device_count; ++number) synchronize(number);
   if (memory && !pinned_memory.erase(static_cast<char*>(memory)))
     return refuse(cudaErrorInvalidValue, "cudaFreeHost of what cudaMallocHost did not give");
   std::free(memory);
@@ -168,8 +209,9 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
   auto device = use_device();
   auto pinned = last_not_above(pinned_memory, address);
   *attributes = {};
-  if (find_device_memory(address)) {
+  if (const Allocation* found = find_device_memory(address)) {
     attributes->type = cudaMemoryTypeDevice;
+    attributes->device = found->device;
     attributes->devicePointer = const_cast<void*>(address);
   } else if (pinned != pinned_memory.end() && address < pinned->first + pinned->second) {
     attributes->type = cudaMemoryTypeHost;
@@ -183,25 +225,34 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   auto device = use_device();
   *total = properties().totalGlobalMem;
-  *free = *total - used;
+  *free = *total - used[current_device()];
   return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   auto device = use_device();
   if (cudaError_t error = check_copy(to, from, bytes, kind)) return error;
-  enqueue(stream, [=] {
-    if (bytes > 0) std::memmove(to, from, bytes);
-    if (trace::enabled) trace::copied(to, from, bytes);
-  });
+  enqueue_copy(to, from, bytes, stream);
   return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int from_device, size_t bytes,
                                 cudaStream_t stream) {
-  for (int number : {to_device, from_device})
-    if (cudaError_t error = cudaSetDevice(number)) return error;
-  return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream);
+  auto device = use_device();
+  for (const auto& [name, address, number] :
+       {std::tuple{"destination", static_cast<const void*>(to), to_device}, {"source", from, from_device}}) {
+    std::string wrong = bytes > 0 ? check_end(name, address, bytes, true) : "";
+    if (bytes > 0 && wrong.empty() && device_of_memory(address, number) != number)
+      wrong = std::string("the ") + name + " does not lie on device " + std::to_string(number);
+    if (!wrong.empty()) return refuse(cudaErrorInvalidValue, "cudaMemcpyPeer: " + wrong);
+  }
+  enqueue_copy(to, from, bytes, stream);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyPeer(void* to, int to_device, const void* from, int from_device, size_t bytes) {
+  if (cudaError_t error = cudaMemcpyPeerAsync(to, to_device, from, from_device, bytes, nullptr)) return error;
+  return cudaStreamSynchronize(nullptr);
 }
 
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
@@ -213,7 +264,9 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
   auto device = use_device();
   const std::string wrong = bytes > 0 ? check_device_memory(to, bytes) : "";
   if (!wrong.empty()) return refuse(cudaErrorInvalidValue, "cudaMemset: " + wrong);
+  const int on = device_of_memory(to, device_of(stream));
   enqueue(stream, [=] {
+    const DeviceAccess access(on);
     if (bytes > 0) std::memset(to, value, bytes);
     if (trace::enabled) trace::written(to, bytes);
   });
@@ -225,7 +278,7 @@ cudaError_t cudaMemset(void* to, int value, size_t bytes) {
   return cudaStreamSynchronize(nullptr);
 }
 
-// There is one pool, and it keeps nothing back, so what it is told makes no difference.
+// The pools keep nothing back, so what they are told makes no difference.
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
   *pool = nullptr;
   return cudaSuccess;

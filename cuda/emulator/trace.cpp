@@ -171,6 +171,10 @@ void check_device_memory(const void* instruction, const void* memory, std::size_
   const auto [bytes, offset] = find(memory);
   if (!bytes || offset + size > bytes->size())
     fail(verb(kind) + count_of_bytes(size) + in_line(instruction) + " out of bounds, from " + place_of(memory));
+  const int device = find_device_memory(memory)->device, mine = current->block->launch().device;
+  if (device != mine)
+    fail("runs on device " + std::to_string(mine) + " and " + verb(kind) + place_of(memory) + in_line(instruction) +
+         ", which lies on device " + std::to_string(device));
   for (std::size_t i = offset; i < offset + size; ++i) {
     if (kind != Kind::store && !(*bytes)[i])
       fail(verb(kind) + place_of(memory) + in_line(instruction) + ", which nobody has written");

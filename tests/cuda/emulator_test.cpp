@@ -5,6 +5,7 @@
 #include <cmath>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "sample_kernels.h"
@@ -144,7 +145,7 @@ TEST_CASE("calls that CUDA refuses are explained") {
   Floats host(65);
   CHECK(launch(barrier_in_branch, {.block = 2048}, y.data) == cudaErrorInvalidConfiguration);
   CHECK(
-      cudaGetErrorString(cudaGetLastError()) ==
+      cudaGetErrorString(cudaErrorInvalidConfiguration) ==
       std::string("invalid configuration argument: barrier_in_branch is launched with blocks of 2048 x 1 x 1 threads; "
                   "a block may have 1024, and 64 in z"));
   CHECK(cudaGetLastError() == cudaSuccess);
@@ -155,6 +156,67 @@ TEST_CASE("calls that CUDA refuses are explained") {
   CHECK(cudaMemcpy(host.data(), y.data, 256, cudaMemcpyHostToDevice) == cudaErrorInvalidValue);
   CHECK(cudaGetErrorString(cudaGetLastError()) ==
         std::string("invalid argument: a copy of 256 bytes, host to device: the destination is host memory"));
+}
+
+TEST_CASE("two devices are kept apart") {
+  const auto explained = [](cudaError_t error) {
+    CHECK(error != cudaSuccess);
+    (void)cudaGetLastError();
+    return std::string(cudaGetErrorString(error));
+  };
+  int count = 0, number = -1;
+  CHECK(cudaGetDeviceCount(&count) == cudaSuccess);
+  CHECK(count == 2);
+  CHECK(explained(cudaSetDevice(2)) == "invalid device ordinal: there are 2 devices, and no 2");
+  OnDevice<float> on_0(Floats(64, 3));
+  cudaStream_t of_0;
+  cudaEvent_t event_of_0;
+  cudaStreamCreate(&of_0);
+  cudaEventCreate(&event_of_0);
+  CHECK(cudaSetDevice(1) == cudaSuccess);
+  CHECK(cudaGetDevice(&number) == cudaSuccess);
+  CHECK(number == 1);
+  OnDevice<float> on_1(Floats(64, 5));
+  cudaPointerAttributes attributes;
+  CHECK(cudaPointerGetAttributes(&attributes, on_1.data) == cudaSuccess);
+  CHECK(attributes.device == 1);
+  CHECK(explained(launch(saxpy, {.stream = of_0}, 0, 2.0f, nullptr, nullptr)) ==
+        "invalid resource handle: saxpy is launched with a wrong stream: the stream belongs to device 0, and device 1 "
+        "is current");
+  CHECK(explained(cudaEventRecord(event_of_0, nullptr)) ==
+        "invalid resource handle: cudaEventRecord: the event and the stream belong to two devices");
+  CHECK(explained(cudaFreeAsync(on_0.data, nullptr)) ==
+        "invalid argument: cudaFreeAsync: the memory and the stream belong to two devices");
+  CHECK(explained(cudaMemcpy(on_1.data, on_0.data, 256, cudaMemcpyDeviceToDevice)) ==
+        "invalid argument: a copy of 256 bytes, device to device: they lie on two devices; use cudaMemcpyPeerAsync");
+  CHECK(explained(cudaMemcpyPeer(on_1.data, 0, on_0.data, 1, 256)) ==
+        "invalid argument: cudaMemcpyPeer: the destination does not lie on device 0");
+  CHECK(cudaMemcpyPeer(on_1.data, 1, on_0.data, 0, 256) == cudaSuccess);
+  CHECK(on_1.values() == Floats(64, 3));
+  cudaSetDevice(0);
+  cudaEventDestroy(event_of_0);
+  cudaStreamDestroy(of_0);
+}
+
+TEST_CASE("each thread has a stream of its own on each device") {
+  const Settings before = settings();
+  settings().lazy = true;
+  OnDevice<float> x(Floats(1, 1));
+  float mine = 0, theirs = 0;
+  cudaMemcpyAsync(&mine, x.data, 4, cudaMemcpyDeviceToHost, cudaStreamPerThread);
+  std::thread([&] {
+    cudaMemcpyAsync(&theirs, x.data, 4, cudaMemcpyDeviceToHost, cudaStreamPerThread);
+    cudaStreamSynchronize(cudaStreamPerThread);
+  }).join();
+  CHECK(theirs == 1);
+  CHECK(mine == 0);
+  cudaSetDevice(1);
+  cudaStreamSynchronize(cudaStreamPerThread);
+  CHECK(mine == 0);
+  cudaSetDevice(0);
+  cudaStreamSynchronize(cudaStreamPerThread);
+  CHECK(mine == 1);
+  settings() = before;
 }
 
 TEST_CASE("lazy streams do their work when somebody waits for it") {

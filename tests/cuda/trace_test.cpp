@@ -307,6 +307,11 @@ TEST_CASE("accesses out of bounds are found") {
   CHECK(defect(copy_one, 1, 1, &on_host, y.data) ==
         "copy_one: block (0, 0, 0), thread (0, 0, 0): reads 4 bytes (trace_kernels.cu:146) out of bounds, from an "
         "address that is not in device memory");
+  cudaSetDevice(1);
+  CHECK(defect(copy_one, 1, 1, x.data, y.data) ==
+        "copy_one: block (0, 0, 0), thread (0, 0, 0): runs on device 1 and reads byte 0 of 256 bytes of device memory "
+        "(trace_kernels.cu:146), which lies on device 0");
+  cudaSetDevice(0);
   float* freed = Array<float>(64).data;
   CHECK(defect(copy_one, 1, 1, freed, y.data).find("reads 4 bytes (trace_kernels.cu:146) out of bounds") !=
         std::string::npos);

@@ -19,10 +19,11 @@ struct Launch {
   Kernel kernel;
   dim3 grid, block;
   std::size_t shared = 0;
+  int device = 0;
 };
 
 /// Queues the launch, or returns what CUDA would refuse it with.
-cudaError_t launch(const Launch& launch, cudaStream_t stream);
+cudaError_t launch(Launch launch, cudaStream_t stream);
 
 template <class... Parameters> cudaError_t launch(dim3 grid, dim3 block, std::size_t shared, cudaStream_t stream,
                                                   void (*kernel)(Parameters...),
