@@ -1,8 +1,9 @@
 "use strict";
 // The graph of the computation: which boxes there are, where they stand, and the picture.
 
-const NODE = {step: {width: 96, height: 42}, leaf: {width: 84, height: 26}, group: {width: 150, height: 46}};
+const HEIGHT = {step: 42, leaf: 26, group: 46, bend: 0};
 const GAP = {across: 16, down: 34, bend: 12};
+const LETTER = 7;  // the width of one, about
 const MOST_STEPS = 200;  // above that, modules are collapsed
 
 // "blocks.0.self_attn.out_proj" as ["blocks.0", "self_attn", "out_proj"]: a number belongs to what stands before it.
@@ -51,7 +52,9 @@ function makeGraph(data, current) {
         connect(itemOf[quantity.step], item, input);
       } else if (leaves.has(input) || item.kind === "step") {
         if (!leaves.has(input)) {
-          leaves.set(input, {kind: "leaf", quantity: input, name: quantity.name});
+          // Parameters hang beside the line of steps; what no step comes before is in line.
+          const hangs = input !== data.forward[item.first].inputs[0];
+          leaves.set(input, {kind: "leaf", quantity: input, name: quantity.name, hangs});
           nodes.push(leaves.get(input));
         }
         connect(leaves.get(input), item, input);
@@ -71,12 +74,18 @@ function setLayers({nodes, edges}) {
   for (const node of nodes) node.layer = deepest - node.depth;
 }
 
+function widthOf({kind, name, note}) {
+  if (kind === "bend") return GAP.bend;
+  const letters = Math.max(name.length, note?.length ?? 0);
+  return Math.min(Math.max(letters * LETTER + 22, kind === "leaf" ? 44 : 88), 140);
+}
+
 // The nodes of each layer from left to right, with a bend in each layer that an edge passes through.
 function fillLayers({nodes, edges}) {
   const layers = [];
   const put = node => {
     (layers[node.layer] ??= []).push(node);
-    Object.assign(node, {above: [], below: []}, node.kind === "bend" ? {width: GAP.bend, height: 0} : NODE[node.kind]);
+    Object.assign(node, {above: [], below: [], height: HEIGHT[node.kind], width: widthOf(node)});
   };
   nodes.forEach(put);
   for (const edge of edges) {
@@ -89,8 +98,8 @@ function fillLayers({nodes, edges}) {
     edge.points.push(edge.to);
     for (let i = 1; i < edge.points.length; ++i) {
       const [a, b] = [edge.points[i - 1], edge.points[i]];
-      // Leaves hang beside the line of steps, and long edges run straight.
-      const weight = edge.from.kind === "leaf" ? 0.02 : a.kind === "bend" && b.kind === "bend" ? 4 : 1;
+      // Long edges run straight.
+      const weight = edge.from.hangs ? 0.02 : a.kind === "bend" && b.kind === "bend" ? 4 : 1;
       a.below.push({node: b, weight});
       b.above.push({node: a, weight});
     }
@@ -110,7 +119,7 @@ function orderLayers(layers) {
     for (const layer of down ? layers : layers.toReversed()) {
       for (const node of layer) {
         const links = down && node.above.length ? node.above : node.below.length ? node.below : node.above;
-        node.wish = links.length ? meanOf(links, other => other.order) + (node.kind === "leaf" ? 0.4 : 0) : node.order;
+        node.wish = links.length ? meanOf(links, other => other.order) + (node.hangs ? 0.4 : 0) : node.order;
       }
       layer.sort((a, b) => a.wish - b.wish);
       number(layer);
@@ -118,36 +127,46 @@ function orderLayers(layers) {
   }
 }
 
+// The places nearest to what the nodes of a layer wish for that keep them in order and apart: the least squares, found
+// by pooling neighbours that are in each other's way.
+function settle(layer) {
+  let offset = 0;
+  const pools = [];
+  layer.forEach((node, i) => {
+    if (i) offset += (layer[i - 1].width + node.width) / 2 + GAP.across;
+    node.offset = offset;
+    const weight = node.hangs ? 0.01 : 1;
+    let pool = {nodes: [node], weight, mean: node.wish - offset};
+    while (pools.length && pools.at(-1).mean > pool.mean) {
+      const before = pools.pop(), sum = before.weight + pool.weight;
+      pool = {nodes: [...before.nodes, ...pool.nodes], weight: sum,
+              mean: (before.mean * before.weight + pool.mean * pool.weight) / sum};
+    }
+    pools.push(pool);
+  });
+  for (const pool of pools) for (const node of pool.nodes) node.x = pool.mean + node.offset;
+}
+
 // Moves each node towards its neighbours without changing the order in a layer.
 function placeNodes(layers) {
-  const apart = (a, b) => (a.width + b.width) / 2 + GAP.across;
-  for (const layer of layers)
-    layer.forEach((node, i) => { node.x = i ? layer[i - 1].x + apart(layer[i - 1], node) : 0; });
+  for (const node of layers.flat()) node.x = 0;
   for (let round = 0; round < 24; ++round) {
     for (const layer of round % 2 ? layers : layers.toReversed()) {
-      const wishes = layer.map(node => {
+      for (const node of layer) {
         const links = [...node.above, ...node.below];
-        return links.length ? meanOf(links, other => other.x) : node.x;
-      });
-      const left = [], right = [];
-      layer.forEach((node, i) => { left[i] = Math.max(wishes[i], i ? left[i - 1] + apart(layer[i - 1], node) : -Infinity); });
-      for (let i = layer.length; i-- > 0;)
-        right[i] = Math.min(wishes[i], i + 1 < layer.length ? right[i + 1] - apart(layer[i], layer[i + 1]) : Infinity);
-      layer.forEach((node, i) => {
-        // The line of steps keeps its place; what hangs beside it gives way.
-        const anchor = layer.findIndex(other => other.kind !== "leaf");
-        node.x = anchor < 0 ? (left[i] + right[i]) / 2 : i >= anchor ? left[i] : right[i];
-      });
+        node.wish = links.length ? meanOf(links, other => other.x) : node.x;
+      }
+      settle(layer);
     }
   }
   const all = layers.flat();
   const leftmost = Math.min(...all.map(node => node.x - node.width / 2));
   for (const node of all) {
     node.x += GAP.across / 2 - leftmost;
-    node.y = NODE.group.height / 2 + 4 + node.layer * (NODE.step.height + GAP.down);
+    node.y = HEIGHT.group / 2 + 4 + node.layer * (HEIGHT.step + GAP.down);
   }
   return {width: Math.max(...all.map(node => node.x + node.width / 2)) + GAP.across / 2,
-          height: layers.length * (NODE.step.height + GAP.down) - GAP.down + 14};
+          height: layers.length * (HEIGHT.step + GAP.down) - GAP.down + 14};
 }
 
 function layOut(data, current) {
@@ -165,7 +184,11 @@ function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
-const shortened = (text, length) => text.length <= length ? text : "…" + text.slice(1 - length);
+// Of a name the end says most, of an operation the beginning.
+function shortened(text, length, end) {
+  if (text.length <= length) return text;
+  return end ? "…" + text.slice(1 - length) : text.slice(0, length - 1) + "…";
+}
 
 function edgePath({points}) {
   const top = ({x, y, height}) => `${x.toFixed(1)} ${(y - height / 2 - (height ? 3 : 0)).toFixed(1)}`;
@@ -188,7 +211,7 @@ function drawNode(node, href) {
   node.element = svg("a", {class: `node ${node.kind}`, href, tabindex: -1}, svg("title", {}, node.title ?? node.name));
   if (node.kind === "group") node.element.append(box(4, 4));
   node.element.append(box(0, 0));
-  const line = (text, dy, name) => svg("text", {x, y: y + dy, class: name}, shortened(text, width / 7.4));
+  const line = (text, dy, name) => svg("text", {x, y: y + dy, class: name}, shortened(text, Math.floor((width - 14) / LETTER), name === "name"));
   if (node.kind === "leaf") node.element.append(line(node.name, 4, "name"));
   else node.element.append(line(node.name, -3, "name"), line(node.note, 13, "note"));
   return node.element;
@@ -198,7 +221,7 @@ function drawNode(node, href) {
 function drawGraph(graph, linkOf) {
   const marker = id => svg("marker", {id, viewBox: "0 0 8 8", refX: 6, refY: 4, markerWidth: 7, markerHeight: 7,
                                       orient: "auto-start-reverse", markerUnits: "userSpaceOnUse"}, svg("path", {d: "M0 0 8 4 0 8z"}));
-  const picture = svg("svg", {viewBox: `0 0 ${graph.width} ${graph.height}`, width: graph.width, height: graph.height},
+  const picture = svg("svg", {viewBox: `0 0 ${graph.width} ${graph.height}`, style: `width: ${graph.width}px; max-width: 100%; min-width: ${0.75 * graph.width}px`},
                       svg("defs", {}, marker("arrow"), marker("arrow-now"), marker("arrow-gradient")));
   for (const edge of graph.edges) {
     edge.element = svg("path", {d: edgePath(edge), class: "edge"});

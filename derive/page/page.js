@@ -29,7 +29,10 @@ function math(mathml, display = "inline") {
   return element;
 }
 
-const equation = (left, sign, right) => el("div", {class: "formula"}, math(`${left}<mo>${sign}</mo>${right}`, "block"));
+function equation(left, sign, right) {
+  const formula = math(`${left}<mo>${sign}</mo>${right}`, "block");
+  return el("div", {class: formula.textContent.length > 50 ? "formula long" : "formula"}, formula);
+}
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const stepLink = number => el("a", {href: href(number)}, `step ${number}`);
 
@@ -93,11 +96,11 @@ function tensorView(tensor, name) {
 }
 
 function statisticsLine(tensor) {
-  const {infinite, ...finite} = tensor.statistics;
   const line = el("dl", {class: "statistics"});
   const put = (term, value) => line.append(el("div", {}, el("dt", {}, term), el("dd", {}, asText(value))));
-  Object.entries(finite).forEach(([term, value]) => put(term, Number(value.toPrecision(4))));
-  if (infinite) put("not finite", infinite);
+  for (const term of ["min", "max", "mean", "norm"])
+    if (term in tensor.statistics) put(term, Number(tensor.statistics[term].toPrecision(4)));
+  if (tensor.statistics.infinite) put("not finite", tensor.statistics.infinite);
   return line;
 }
 
@@ -245,7 +248,7 @@ function showGraph() {
     edge.element.classList.toggle("now", now);
     edge.element.classList.toggle("gradient", numbers.some(number => number <= current));
   }
-  const place = graph.nodes.find(holds), panel = $("graph"), scale = panel.firstChild.getBoundingClientRect().width / graph.width;
+  const place = graph.nodes.find(holds), panel = $("graph"), scale = panel.firstChild.clientWidth / graph.width;
   panel.scrollTo({left: place.x * scale - panel.clientWidth / 2, top: place.y * scale - panel.clientHeight / 2});
 }
 

@@ -1,5 +1,5 @@
-// Writes the pages that the browser is tested with into a folder: a small network, a Transformer, and names that want to
-// be markup. Beside the first, a line "v1[0, 2] 0.25" for each number it shows.
+// Writes the pages that the browser is tested with into a folder: a small network, a Transformer, and names that want
+// to be markup. Beside the first, a line "v1[0, 2] 0.25" for each number it shows.
 
 #include <gradus.h>
 
@@ -76,7 +76,8 @@ void write_page(const Tensor& loss, const std::filesystem::path& path) {
   const auto start = std::chrono::steady_clock::now();
   write_html(loss, path.string());
   const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;
-  std::cout << path.filename().string() << ": " << std::filesystem::file_size(path) << " bytes in " << time.count() << " ms\n";
+  std::cout << path.filename().string() << ": " << std::filesystem::file_size(path) << " bytes in " << time.count()
+            << " ms\n";
 }
 
 }  // namespace
