@@ -87,12 +87,12 @@ class DataWriter {
       for (const Contribution& each : step.contributions) ++contributions_[each.to];
   }
 
-  json write(bool open) const {
+  json write(bool whole = true) const {
     json quantities = json::array(), forward = json::array(), backward = json::array();
     for (const Quantity& each : derivation_.quantities()) quantities.push_back(quantity(each));
     for (size_t i = 0; i < derivation_.forward().size(); ++i) {
       forward.push_back(forward_step(derivation_.forward()[i]));
-      if (open) forward.back()["opened"] = opened(i);
+      if (whole) forward.back().update(origin(i));
     }
     for (const BackwardStep& each : derivation_.backward()) backward.push_back(backward_step(each));
     return {{"quantities", quantities}, {"forward", forward}, {"backward", backward}, {"result", derivation_.result()}};
@@ -110,10 +110,20 @@ class DataWriter {
   }
 
   json forward_step(const ForwardStep& step) const {
-    return {{"operation", step.operation},    {"inputs", step.inputs},
-            {"result", step.result},          {"formula", to_mathml(step.formula)},
-            {"where", to_string(step.where)}, {"line", step.where.line},
-            {"source", step.source},          {"module", step.module}};
+    return {{"operation", step.operation},
+            {"inputs", step.inputs},
+            {"result", step.result},
+            {"formula", to_mathml(step.formula)}};
+  }
+
+  // What only the steps of the whole computation have.
+  json origin(size_t i) const {
+    const ForwardStep& step = derivation_.forward()[i];
+    return {{"where", to_string(step.where)},
+            {"line", step.where.line},
+            {"source", step.source},
+            {"module", step.module},
+            {"opened", opened(i)}};
   }
 
   json opened(size_t i) const {
@@ -157,7 +167,7 @@ class DataWriter {
 
 std::string to_html(const Derivation& derivation, const HtmlOptions& options, Location where) {
   const Scope scope("to_html", where);
-  const json data = DataWriter(derivation, options.checks, derivation.size() > 200 ? 8 : 16).write(true);
+  const json data = DataWriter(derivation, options.checks, derivation.size() > 200 ? 8 : 16).write();
   // Inside the script element that holds the data, only a "<" could be mistaken for markup.
   std::string text;
   for (const char c : data.dump(-1, ' ', false, json::error_handler_t::replace)) {

@@ -98,8 +98,9 @@ function fillLayers({nodes, edges}) {
     edge.points.push(edge.to);
     for (let i = 1; i < edge.points.length; ++i) {
       const [a, b] = [edge.points[i - 1], edge.points[i]];
-      // Long edges run straight.
-      const weight = edge.from.hangs ? 0.02 : a.kind === "bend" && b.kind === "bend" ? 4 : 1;
+      // Long edges run straight, and beside the line of steps.
+      const bends = (a.kind === "bend") + (b.kind === "bend");
+      const weight = edge.from.hangs ? 0.02 : [1, 0.05, 4][bends];
       a.below.push({node: b, weight});
       b.above.push({node: a, weight});
     }
@@ -135,7 +136,7 @@ function settle(layer) {
   layer.forEach((node, i) => {
     if (i) offset += (layer[i - 1].width + node.width) / 2 + GAP.across;
     node.offset = offset;
-    const weight = node.hangs ? 0.01 : 1;
+    const weight = node.hangs ? 0.01 : node.kind === "bend" ? 0.1 : 1;
     let pool = {nodes: [node], weight, mean: node.wish - offset};
     while (pools.length && pools.at(-1).mean > pool.mean) {
       const before = pools.pop(), sum = before.weight + pool.weight;
@@ -150,7 +151,7 @@ function settle(layer) {
 // Moves each node towards its neighbours without changing the order in a layer.
 function placeNodes(layers) {
   for (const node of layers.flat()) node.x = 0;
-  for (let round = 0; round < 24; ++round) {
+  for (let round = 0; round < 120; ++round) {
     for (const layer of round % 2 ? layers : layers.toReversed()) {
       for (const node of layer) {
         const links = [...node.above, ...node.below];

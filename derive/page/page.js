@@ -8,7 +8,7 @@ const backwardOf = new Map(data.backward.map((step, j) => [step.forward, forward
 const contributionsTo = data.quantities.map(() => []);  // numbers of steps backward
 data.backward.forEach((step, j) => step.contributions.forEach(each => contributionsTo[each.to].push(forwardCount + j + 1)));
 
-let current = 0, graph = null, graphKey = null, timer = null;
+let current = 0, graph = null, graphKey = null, timer = null, addressTimer = null;
 
 const isBackward = number => number > forwardCount;
 const forwardIndex = number => isBackward(number) ? data.backward[number - forwardCount - 1].forward : number - 1;
@@ -39,15 +39,17 @@ const stepLink = number => el("a", {href: href(number)}, `step ${number}`);
 // --- numbers ---
 
 const asText = value => typeof value === "string" ? value : String(value).replace("-", "−");
-// As it fits into a cell; the whole number is shown beside the pointer.
-function rounded(value) {
-  if (typeof value === "string" || Number.isInteger(value) && Math.abs(value) < 1e5) return asText(value);
-  const size = Math.abs(value);
-  return asText(size >= 1e4 || size < 1e-3 ? value.toExponential(1) : value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : 3));
+// How the numbers of a tensor are written into cells, with the power of ten that all are multiplied with; the whole
+// number is shown beside the pointer.
+function cellFormat(largest, integers) {
+  const exponent = Math.floor(Math.log10(largest)), power = !integers && (exponent < -2 || exponent > 4) ? exponent : 0;
+  const decimals = integers ? 0 : 3 - Math.min(3, Math.max(0, exponent - power));
+  const write = value => typeof value === "string" || value === 0 ? asText(value) : asText((value / 10 ** power).toFixed(decimals));
+  return {power, write};
 }
 
 // One matrix of a tensor, coloured by sign and size: `largest` has the full colour.
-function heatMap(tensor, name, leading, values, rows, columns, largest) {
+function heatMap(tensor, name, leading, values, rows, columns, largest, write) {
   const whole = tensor.shape.slice(-2).every((size, i) => size === tensor.shown.slice(-2)[i]);
   const table = el("table", {class: columns <= 8 ? "heat" : "heat dense", tabindex: 0,
                              "aria-label": `${name}, ${rows} by ${columns}${whole ? "" : ", a corner"}. Arrows move between the numbers.`});
@@ -65,7 +67,7 @@ function heatMap(tensor, name, leading, values, rows, columns, largest) {
         cell.className = value < 0 ? "negative" : "positive";
         cell.style.setProperty("--strength", Math.sqrt(Math.abs(value) / largest).toFixed(3));
       }
-      if (columns <= 8 || typeof value === "string") cell.append(columns <= 8 ? rounded(value) : "×");
+      if (columns <= 8) cell.append(write(value));
     }
     if (tensor.shown.at(-1) < tensor.shape.at(-1)) line.append(el("th", {"aria-hidden": "true"}, "…"));
   }
@@ -77,6 +79,7 @@ function heatMap(tensor, name, leading, values, rows, columns, largest) {
 function tensorView(tensor, name) {
   const [rows, columns] = [1, 1, ...tensor.shown].slice(-2);
   const largest = Math.max(...tensor.values.map(value => typeof value === "string" ? 0 : Math.abs(value))) || 1;
+  const {power, write} = cellFormat(largest, tensor.values.every(value => Number.isInteger(value)));
   const view = el("div", {class: "tensor"});
   const leadingSizes = tensor.shown.slice(0, -2), size = rows * columns;
   for (let slice = 0; slice * size < tensor.values.length; ++slice) {
@@ -88,10 +91,11 @@ function tensorView(tensor, name) {
       return index;
     });
     const values = tensor.values.slice(slice * size, (slice + 1) * size);
-    const matrix = heatMap(tensor, name, leading, values, rows, columns, largest);
+    const matrix = heatMap(tensor, name, leading, values, rows, columns, largest, write);
     if (leading.length) matrix.prepend(el("caption", {}, `[${leading.join(", ")}, :, :]`));
     view.append(matrix);
   }
+  if (power && columns <= 8) view.append(el("span", {class: "power"}, "× 10", el("sup", {}, asText(power))));
   return view;
 }
 
@@ -106,11 +110,11 @@ function statisticsLine(tensor) {
 
 // A tensor with its name, and where it comes from.
 function card(heading, tensor, name, {note = null, role = ""} = {}) {
-  const shown = tensor.shown.join(" × "), all = tensor.shown.every((size, i) => size === tensor.shape[i]);
+  const all = tensor.shown.every((size, i) => size === tensor.shape[i]);
   const numbers = tensor.values.length > 1 || tensor.statistics.infinite ? statisticsLine(tensor) : null;
   return el("article", {class: `card ${role}`, "data-name": name},
             el("header", {}, el("h3", {}, heading), el("span", {class: "type"}, `${tensor.dtype} [${tensor.shape.join(", ")}]`)),
-            tensorView(tensor, name), all ? null : el("p", {class: "part"}, `the first ${shown}`), numbers, note && el("p", {class: "note"}, ...note));
+            tensorView(tensor, name), all ? null : el("p", {class: "part"}, `the first ${tensor.shown.join(" × ")} of ${tensor.shape.join(" × ")}`), numbers, note && el("p", {class: "note"}, ...note));
 }
 
 function valueCard(source, index, role = "", links = true) {
@@ -259,7 +263,8 @@ function show(number) {
   if (number === current) return;
   current = number;
   const backward = isBackward(number), step = data.forward[forwardIndex(number)];
-  history.replaceState(null, "", href(number));
+  clearTimeout(addressTimer);  // browsers do not like the address to change too often
+  addressTimer = setTimeout(() => history.replaceState(null, "", href(number)), 150);
   document.documentElement.dataset.direction = backward ? "backward" : "forward";
   hideTip();
   $("step").replaceChildren(...stepView(number));
@@ -308,7 +313,7 @@ const keys = {ArrowLeft: actions.previous, ArrowRight: actions.next, Home: actio
 addEventListener("keydown", event => {
   const {target, key} = event;
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || !keys[key]) return;
-  if (key === " " && target.closest("button, summary, a") || key !== "b" && target.closest("input")) return;
+  if (key === " " && target.closest("button, summary") || key !== "b" && target.closest("input")) return;
   event.preventDefault();
   keys[key]();
 });
