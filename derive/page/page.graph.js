@@ -115,7 +115,7 @@ const meanOf = (links, value) =>
 function orderLayers(layers) {
   const number = layer => layer.forEach((node, i) => { node.order = i; });
   layers.forEach(number);
-  for (let round = 0; round < 6; ++round) {
+  for (let round = 0; round < 7; ++round) {
     const down = round % 2 === 1;
     for (const layer of down ? layers : layers.toReversed()) {
       for (const node of layer) {
@@ -154,7 +154,8 @@ function placeNodes(layers) {
   for (let round = 0; round < 120; ++round) {
     for (const layer of round % 2 ? layers : layers.toReversed()) {
       for (const node of layer) {
-        const links = [...node.above, ...node.below];
+        // Below what it was computed from rather than above what uses it.
+        const links = [...node.above, ...node.below.map(({node: other, weight}) => ({node: other, weight: weight / 10}))];
         node.wish = links.length ? meanOf(links, other => other.x) : node.x;
       }
       settle(layer);

@@ -63,7 +63,7 @@ function heatMap(tensor, name, leading, values, rows, columns, largest, write) {
       cell.dataset.value = asText(value);
       cell.setAttribute("aria-label", `${cell.dataset.index} ${cell.dataset.value}`);
       if (typeof value === "string") cell.className = "infinite";
-      else if (value) {
+      else if (value && tensor.dtype.includes("float")) {
         cell.className = value < 0 ? "negative" : "positive";
         cell.style.setProperty("--strength", Math.sqrt(Math.abs(value) / largest).toFixed(3));
       }
@@ -301,13 +301,19 @@ const togglePlay = () => {
   play(!timer);
 };
 
-const showHash = () => show(Number(/^#step-(\d+)$/.exec(location.hash)?.[1] ?? 1));
+const showAddress = address => show(Number(/#step-(\d+)$/.exec(address)?.[1] ?? 1));
 
 const actions = {first: () => show(1), previous: () => show(current - 1), play: togglePlay, next: () => show(current + 1),
                  last: () => show(stepCount), forward: () => turn(false), backward: () => turn(true)};
 for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
 $("slider").addEventListener("input", () => show(Number($("slider").value)));
-addEventListener("hashchange", showHash);
+addEventListener("hashchange", event => showAddress(event.newURL));
+addEventListener("click", event => {  // at once, whatever the address is just then
+  const link = event.target.closest("a");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  showAddress(link.getAttribute("href"));
+});
 
 const keys = {ArrowLeft: actions.previous, ArrowRight: actions.next, Home: actions.first, End: actions.last, " ": togglePlay, b: () => turn()};
 addEventListener("keydown", event => {
@@ -358,4 +364,4 @@ $("loss").append(math(data.quantities[data.result].symbol));
 $("summary").textContent = `${plural(forwardCount, "step")} forward, ${data.backward.length} backward`;
 $("slider").max = stepCount;
 $("slider").style.setProperty("--split", `${100 * forwardCount / stepCount}%`);
-showHash();
+showAddress(location.hash);

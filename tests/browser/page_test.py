@@ -182,6 +182,10 @@ def test_hostile_names(page):
     for _ in walk(page, 8):
         assert page.run("document.title").startswith("Derivation of WWW")
         assert page.run("document.querySelectorAll('img, main script').length") == 0
+    for size in (DESKTOP, PHONE):
+        page.view(size)
+        page.check_fits()
+    page.view()
     page.shoot("hostile")
 
 
