@@ -9,6 +9,7 @@
 #include "core/threads.h"
 #include "derive/derivation.h"
 #include "derive/gradcheck.h"
+#include "derive/html.h"
 #include "derive/step.h"
 #include "nn/activation.h"
 #include "nn/attention.h"

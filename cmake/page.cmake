@@ -1,0 +1,10 @@
+# The page of a derivation: one text, put together from derive/page, that the library holds as a constant.
+foreach(part html css graph.js js)
+  set(file ${PROJECT_SOURCE_DIR}/derive/page/page.${part})
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  string(REPLACE . _ variable page_${part})
+  file(READ ${file} ${variable})
+endforeach()
+string(CONFIGURE "${page_html}" page_html @ONLY)
+configure_file(derive/page/page.h.in generated/derive/page.h @ONLY)
+set_source_files_properties(derive/html.cpp PROPERTIES INCLUDE_DIRECTORIES ${PROJECT_BINARY_DIR}/generated)
