@@ -8,6 +8,7 @@
 #include "core/tensor.h"
 #include "core/threads.h"
 #include "derive/derivation.h"
+#include "derive/document.h"
 #include "derive/gradcheck.h"
 #include "derive/html.h"
 #include "derive/step.h"

@@ -38,8 +38,8 @@ constexpr Style styles[] = {
     {Kind::root, postfix, {"√$0", "\\sqrt{$0}", "<msqrt>$0</msqrt>"}, {atom}, true},
     {Kind::power, postfix, {"$0^$1", "{$0}^{$1}", "<msup><mrow>$0</mrow><mrow>$1</mrow></msup>"}, {atom, atom}},
     {Kind::transpose, postfix, {"$0ᵀ", "{$0}^{\\top}", "<msup><mrow>$0</mrow><mo>⊤</mo></msup>"}, {postfix}},
-    {Kind::magnitude, atom, {"|$0|", "\\left|$0\\right|", "<mrow><mo>|</mo>$0<mo>|</mo></mrow>"}, {open}},
-    {Kind::norm, atom, {"‖$0‖", "\\left\\|$0\\right\\|", "<mrow><mo>‖</mo>$0<mo>‖</mo></mrow>"}, {open}},
+    {Kind::magnitude, atom, {"|$0|", "\\left\\vert $0\\right\\vert ", "<mrow><mo>|</mo>$0<mo>|</mo></mrow>"}, {open}},
+    {Kind::norm, atom, {"‖$0‖", "\\left\\Vert $0\\right\\Vert ", "<mrow><mo>‖</mo>$0<mo>‖</mo></mrow>"}, {open}},
     {Kind::floor, atom, {"⌊$0⌋", "\\lfloor $0\\rfloor", "<mrow><mo>⌊</mo>$0<mo>⌋</mo></mrow>"}, {open}},
     {Kind::ceil, atom, {"⌈$0⌉", "\\lceil $0\\rceil", "<mrow><mo>⌈</mo>$0<mo>⌉</mo></mrow>"}, {open}},
     {Kind::indicator, atom, {"[$0]", "\\left[$0\\right]", "<mrow><mo>[</mo>$0<mo>]</mo></mrow>"}, {open}},
@@ -61,6 +61,19 @@ const Style* style_of(Kind kind) {
   return nullptr;
 }
 
+// As LaTeX, such commands as there are in mathematics, and none of the signs that mean something in Markdown's tables.
+const char* latex_for(char c) {
+  switch (c) {
+    case '\\': return "\\backslash{}";
+    case '~': return "\\sim{}";
+    case '^': return "\\hat{}";
+    case '|': return "\\vert{}";
+    case '`': return "\\grave{}";
+    case ' ': return "\\ ";
+    default: return nullptr;
+  }
+}
+
 std::string escaped(const std::string& name, Format format) {
   std::string result;
   for (char c : printable(name)) {
@@ -68,8 +81,7 @@ std::string escaped(const std::string& name, Format format) {
       result += "&#" + std::to_string(int(c)) + ';';
     else if (format == latex && c != 0 && std::string_view("#$%&_{}").find(c) != std::string_view::npos)
       result += std::string("\\") + c;
-    else if (format == latex && (c == '\\' || c == '~' || c == '^'))
-      result += std::string(c == '\\' ? "\\textbackslash{}" : c == '~' ? "\\textasciitilde{}" : "\\textasciicircum{}");
+    else if (format == latex && latex_for(c)) result += latex_for(c);
     else result += c;
   }
   return result;
