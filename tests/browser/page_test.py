@@ -174,6 +174,7 @@ def test_labels(page):
         page.press(Keys.TAB)
         order.append(page.run("document.activeElement.id"))
     assert order == ["theme", "play", "next", "last", "slider", "forward"], order
+    assert "relu(hidden(x))" in page.find("#source [aria-current] code").text
     assert page.find("#announcement").get_attribute("aria-live") == "polite"
 
 
