@@ -24,7 +24,7 @@ function visibleItems(data, first, last, current, level = 0) {
     const few = 2 * (last - first + 1) <= MOST_STEPS;
     if (few || end === i) items.push(...Array.from({length: end - i + 1}, (_, k) => single(i + k)));
     else if (i <= current && current <= end) items.push(...visibleItems(data, i, end, current, level + 1));
-    else items.push({kind: "group", first: i, last: end, name: paths[i].slice(level).slice(0, 1).join(),
+    else items.push({kind: "group", first: i, last: end, name: paths[i][level],
                      title: paths[i].slice(0, level + 1).join("."), note: `${end - i + 1} steps`});
     i = end + 1;
   }
