@@ -42,7 +42,7 @@ const asText = value => typeof value === "string" ? value : String(value).replac
 // How the numbers of a tensor are written into cells, with the power of ten that all are multiplied with; the whole
 // number is shown beside the pointer.
 function cellFormat(largest, integers) {
-  const exponent = Math.floor(Math.log10(largest)), power = !integers && (exponent < -2 || exponent > 4) ? exponent : 0;
+  const exponent = Math.floor(Math.log10(largest)), power = !integers && (exponent < -1 || exponent > 4) ? exponent : 0;
   const decimals = integers ? 0 : 3 - Math.min(3, Math.max(0, exponent - power));
   const write = value => typeof value === "string" || value === 0 ? asText(value) : asText((value / 10 ** power).toFixed(decimals));
   return {power, write};
