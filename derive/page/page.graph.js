@@ -24,7 +24,7 @@ function visibleItems(data, first, last, current, level = 0) {
     const few = 2 * (last - first + 1) <= MOST_STEPS;
     if (few || end === i) items.push(...Array.from({length: end - i + 1}, (_, k) => single(i + k)));
     else if (i <= current && current <= end) items.push(...visibleItems(data, i, end, current, level + 1));
-    else items.push({kind: "group", first: i, last: end, name: paths[i].slice(level).slice(0, 1).join(),
+    else items.push({kind: "group", first: i, last: end, name: paths[i][level],
                      title: paths[i].slice(0, level + 1).join("."), note: `${end - i + 1} steps`});
     i = end + 1;
   }
@@ -155,7 +155,7 @@ function placeNodes(layers) {
     for (const layer of round % 2 ? layers : layers.toReversed()) {
       for (const node of layer) {
         // Below what it was computed from rather than above what uses it.
-        const links = [...node.above, ...node.below.map(({node: other, weight}) => ({node: other, weight: weight / 10}))];
+        const links = [...node.above, ...node.below.map(({node: other, weight}) => ({node: other, weight: weight / 3}))];
         node.wish = links.length ? meanOf(links, other => other.x) : node.x;
       }
       settle(layer);
@@ -213,7 +213,11 @@ function drawNode(node, href) {
   node.element = svg("a", {class: `node ${node.kind}`, href, tabindex: -1}, svg("title", {}, node.title ?? node.name));
   if (node.kind === "group") node.element.append(box(4, 4));
   node.element.append(box(0, 0));
-  const line = (text, dy, name) => svg("text", {x, y: y + dy, class: name}, shortened(text, Math.floor((width - 14) / LETTER), name === "name"));
+  const line = (text, dy, name) => {
+    const letters = Math.floor((width - 14) / LETTER);
+    const fitted = text.length > letters ? {textLength: width - 14, lengthAdjust: "spacingAndGlyphs"} : {};
+    return svg("text", {x, y: y + dy, class: name, ...fitted}, shortened(text, letters, name === "name"));
+  };
   if (node.kind === "leaf") node.element.append(line(node.name, 4, "name"));
   else node.element.append(line(node.name, -3, "name"), line(node.note, 13, "note"));
   return node.element;

@@ -42,7 +42,7 @@ const asText = value => typeof value === "string" ? value : String(value).replac
 // How the numbers of a tensor are written into cells, with the power of ten that all are multiplied with; the whole
 // number is shown beside the pointer.
 function cellFormat(largest, integers) {
-  const exponent = Math.floor(Math.log10(largest)), power = !integers && (exponent < -2 || exponent > 4) ? exponent : 0;
+  const exponent = Math.floor(Math.log10(largest)), power = !integers && (exponent < -1 || exponent > 4) ? exponent : 0;
   const decimals = integers ? 0 : 3 - Math.min(3, Math.max(0, exponent - power));
   const write = value => typeof value === "string" || value === 0 ? asText(value) : asText((value / 10 ** power).toFixed(decimals));
   return {power, write};
@@ -57,7 +57,7 @@ function heatMap(tensor, name, leading, values, rows, columns, largest, write) {
     const line = table.insertRow();
     for (let column = 0; column < columns; ++column) {
       const value = values[row * columns + column], cell = line.insertCell();
-      const index = [...leading, row, column].slice(leading.length + 2 - Math.min(2, tensor.shape.length) - leading.length);
+      const index = [...leading, row, column].slice(Math.max(0, 2 - tensor.shape.length));
       cell.tabIndex = -1;
       cell.dataset.index = tensor.shape.length ? `[${index.join(", ")}]` : "";
       cell.dataset.value = asText(value);
@@ -114,7 +114,9 @@ function card(heading, tensor, name, {note = null, role = ""} = {}) {
   const numbers = tensor.values.length > 1 || tensor.statistics.infinite ? statisticsLine(tensor) : null;
   return el("article", {class: `card ${role}`, "data-name": name},
             el("header", {}, el("h3", {}, heading), el("span", {class: "type"}, `${tensor.dtype} [${tensor.shape.join(", ")}]`)),
-            tensorView(tensor, name), all ? null : el("p", {class: "part"}, `the first ${tensor.shown.join(" × ")} of ${tensor.shape.join(" × ")}`), numbers, note && el("p", {class: "note"}, ...note));
+            tensorView(tensor, name),
+            all ? null : el("p", {class: "part"}, `the first ${tensor.shown.join(" × ")} of ${tensor.shape.join(" × ")}`),
+            numbers, note && el("p", {class: "note"}, ...note));
 }
 
 function valueCard(source, index, role = "", links = true) {
@@ -133,21 +135,22 @@ function forwardCards(source, step, links = true) {
                ...[...new Set(step.inputs)].map(input => valueCard(source, input, "", links)));
 }
 
+const gradientName = (source, quantity) => `d${source.quantities[source.result].name}/d${quantity.name}`;
+
 function contributionView(source, each, links = true) {
   const quantity = source.quantities[each.to], steps = contributionsTo[each.to];
-  const name = `d${source.quantities[source.result].name}/d${quantity.name}`;
+  const name = gradientName(source, quantity);
   let note = null;
   if (links && each.value) {
-    const others = steps.filter(number => number !== current);
-    note = [each.first ? "one part; more comes from " : "added to what came from "];
-    others.filter(number => each.first ? number > current : number < current).forEach((number, i) => note.push(i ? ", " : "", stepLink(number)));
-    if (note.length === 1) note = null;
+    const others = steps.filter(number => each.first ? number > current : number < current);
+    const text = each.first ? "one part; more comes from " : "added to what came from ";
+    if (others.length) note = [text, ...others.flatMap((number, i) => [i ? ", " : "", stepLink(number)])];
   }
-  const complete = links && each.value && steps.at(-1) === current;
+  const whole = why => card(math(quantity.gradientSymbol), quantity.gradient, name, {note: why, role: "result"});
   return el("div", {class: "contribution"},
             equation(quantity.gradientSymbol, each.first ? "=" : "+=", each.rule),
-            cards(card(each.value ? "this part" : math(quantity.gradientSymbol), each.value ?? quantity.gradient, each.value ? `part of ${name}` : name, {note, role: "result"}),
-                  complete ? card(math(quantity.gradientSymbol), quantity.gradient, name, {note: [`the sum of all ${steps.length} parts`], role: "result"}) : null));
+            cards(each.value ? card("this part", each.value, `part of ${name}`, {note, role: "result"}) : whole(null),
+                  links && each.value && steps.at(-1) === current ? whole([`the sum of all ${steps.length} parts`]) : null));
 }
 
 function openedView(opened) {
@@ -157,7 +160,8 @@ function openedView(opened) {
     if (view.childElementCount > 1) return;
     const list = el("ol");
     for (const step of opened.forward)
-      list.append(el("li", {}, equation(opened.quantities[step.result].symbol, "=", step.formula), cards(valueCard(opened, step.result, "result", false))));
+      list.append(el("li", {}, equation(opened.quantities[step.result].symbol, "=", step.formula),
+                     cards(valueCard(opened, step.result, "result", false))));
     for (const step of opened.backward)
       list.append(el("li", {class: "backward"}, ...step.contributions.map(each => contributionView(opened, each, false))));
     view.append(list);
@@ -178,7 +182,7 @@ function stepView(number) {
       view.push(el("p", {class: backward.check.passed ? "check passed" : "check failed"}, backward.check.text));
     const arriving = index === forwardCount - 1 ? "where the backward pass begins" : "arrives here";
     view.push(el("h4", {}, "With these numbers"),
-              cards(card(math(result.gradientSymbol), result.gradient, `d${data.quantities[data.result].name}/d${result.name}`, {note: [arriving]}),
+              cards(card(math(result.gradientSymbol), result.gradient, gradientName(data, result), {note: [arriving]}),
                     ...forwardCards(data, step).children));
   }
   if (step.opened) view.push(openedView(step.opened));
@@ -200,13 +204,16 @@ function sourceView(number) {
     if (name !== file) list.append(el("li", {class: "file"}, name || "unknown"));
     file = name;
     const mark = line.where === step.where ? {"aria-current": "true"} : {};
-    list.append(el("li", mark, el("a", {href: href(line.index + 1)}, el("span", {class: "number"}, line.line), el("code", {}, line.source || "…"))));
+    list.append(el("li", mark, el("a", {href: href(line.index + 1)}, el("span", {class: "number"}, line.line),
+                                  el("code", {}, line.source || "…"))));
   }
   const same = data.forward.map((each, i) => i).filter(i => data.forward[i].where === step.where);
-  const range = numbers => numbers.length > 8 ? [stepLink(numbers[0]), " to ", stepLink(numbers.at(-1))] : numbers.flatMap((each, i) => [i ? ", " : "", el("a", {href: href(each)}, each)]);
+  const range = numbers => numbers.length > 8 ? [stepLink(numbers[0]), " to ", stepLink(numbers.at(-1))]
+                           : numbers.flatMap((each, i) => [i ? ", " : "", el("a", {href: href(each)}, each)]);
   const back = same.map(i => backwardOf.get(i)).filter(Boolean).reverse();
   return [el("h2", {}, "Your program"), list,
-          el("p", {class: "note"}, "The marked line asked for the steps ", ...range(same.map(i => i + 1)), " and, backward, ", ...(back.length ? range(back) : ["none"]), ".")];
+          el("p", {class: "note"}, "The marked line asked for the steps ", ...range(same.map(i => i + 1)),
+             " and, backward, ", ...(back.length ? range(back) : ["none"]), ".")];
 }
 
 // --- the graph ---
@@ -276,7 +283,8 @@ function show(number) {
   $("last").disabled = $("next").disabled = number === stepCount;
   $("forward").setAttribute("aria-pressed", !backward);
   $("backward").setAttribute("aria-pressed", backward);
-  $("announcement").textContent = `Step ${number} of ${stepCount}, ${backward ? "backward" : "forward"}: ${step.operation}, ${data.quantities[step.result].name}`;
+  $("announcement").textContent = `Step ${number} of ${stepCount}, ${document.documentElement.dataset.direction}: ` +
+    `${step.operation}, ${data.quantities[step.result].name}`;
   if (number === stepCount) play(false);
 }
 
@@ -315,7 +323,8 @@ addEventListener("click", event => {  // at once, whatever the address is just t
   showAddress(link.getAttribute("href"));
 });
 
-const keys = {ArrowLeft: actions.previous, ArrowRight: actions.next, Home: actions.first, End: actions.last, " ": togglePlay, b: () => turn()};
+const keys = {ArrowLeft: actions.previous, ArrowRight: actions.next, Home: actions.first, End: actions.last,
+              " ": togglePlay, b: () => turn()};
 addEventListener("keydown", event => {
   const {target, key} = event;
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || !keys[key]) return;
@@ -330,7 +339,8 @@ function showTip(cell) {
   const box = cell.getBoundingClientRect(), tip = $("tip");
   tip.replaceChildren(el("span", {}, `${cell.closest(".card").dataset.name}${cell.dataset.index}`), ` = ${cell.dataset.value}`);
   tip.hidden = false;
-  tip.style.left = `${Math.min(Math.max(8, box.left + box.width / 2 - tip.offsetWidth / 2), document.documentElement.clientWidth - tip.offsetWidth - 8)}px`;
+  const right = document.documentElement.clientWidth - tip.offsetWidth - 8;
+  tip.style.left = `${Math.min(Math.max(8, box.left + box.width / 2 - tip.offsetWidth / 2), right)}px`;
   tip.style.top = `${box.top > 60 ? box.top - tip.offsetHeight - 6 : box.bottom + 6}px`;
 }
 const hideTip = () => { $("tip").hidden = true; };

@@ -10,7 +10,6 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import time
 
 try:
     from selenium import webdriver
@@ -18,6 +17,7 @@ try:
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.wait import WebDriverWait
 except ImportError:
     sys.exit(print("skipped: there is no python3-selenium"))
 
@@ -78,6 +78,32 @@ class Page:
             innerWidth > 700).map(each => each.getBoundingClientRect()))""")
         assert overlapping == 0, f"{overlapping} overlap"
 
+    def check_contrast(self):
+        """All texts but those of disabled buttons stand out from what is behind them as WCAG's level AA asks for."""
+        worst = self.run("""(() => {
+            const canvas = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+            const pixel = color => {
+              canvas.clearRect(0, 0, 1, 1);
+              canvas.fillStyle = color;
+              canvas.fillRect(0, 0, 1, 1);
+              return [...canvas.getImageData(0, 0, 1, 1).data];
+            };
+            const luminance = color => pixel(color).slice(0, 3).map(c => c / 255)
+                .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+                .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+            const behind = element => {
+              const color = getComputedStyle(element).backgroundColor;
+              return pixel(color)[3] === 255 || !element.parentElement ? color : behind(element.parentElement);
+            };
+            const texts = [...document.querySelectorAll("body *")].filter(each => !each.closest("svg, script, :disabled") &&
+                each.checkVisibility() && [...each.childNodes].some(node => node.nodeType === 3 && node.data.trim()));
+            return texts.map(each => {
+              const [low, high] = [luminance(getComputedStyle(each).color), luminance(behind(each))].sort((a, b) => a - b);
+              return [(high + 0.05) / (low + 0.05), each.textContent];
+            }).sort((a, b) => a[0] - b[0])[0];
+          })()""")
+        assert worst[0] >= 4.5, worst
+
     def check_quiet(self):
         """Nothing was logged, and nothing but the pages themselves was asked for."""
         assert not (log := self.driver.get_log("browser")), log
@@ -98,8 +124,7 @@ def walk(page, steps):
         yield step
         page.press(Keys.ARROW_RIGHT)
     assert page.step() == steps
-    time.sleep(0.3)
-    assert page.run("location.hash") == f"#step-{steps}"
+    WebDriverWait(page.driver, 10).until(lambda _: page.run("location.hash") == f"#step-{steps}")
 
 
 def test_numbers(page):
@@ -141,8 +166,8 @@ def test_controls(page):
     page.find(".node[href='#step-7']").click()
     assert page.step() == 7
     page.press(Keys.HOME, " ")
-    time.sleep(1.6)
-    assert page.step() == 2 and page.find("#play").get_attribute("aria-label") == "Pause"
+    WebDriverWait(page.driver, 10).until(lambda _: page.step() == 2)
+    assert page.find("#play").get_attribute("aria-label") == "Pause"
     page.press(" ")
     assert page.find("#play").get_attribute("aria-label") == "Play"
     page.find("#theme").click()
@@ -160,7 +185,8 @@ def test_matrix(page):
     ActionChains(page.driver).move_to_element(table.find_element(By.CSS_SELECTOR, "td")).perform()
     assert page.find("#tip").text.startswith("v1[0, 0] = "), page.find("#tip").text
     page.find("summary").click()
-    assert len(page.driver.find_elements(By.CSS_SELECTOR, ".opened li")) == 8
+    WebDriverWait(page.driver, 10).until(lambda driver: len(driver.find_elements(By.CSS_SELECTOR, ".opened li")) == 8)
+    page.shoot("mlp-opened")
 
 
 def test_labels(page):
@@ -174,6 +200,7 @@ def test_labels(page):
         page.press(Keys.TAB)
         order.append(page.run("document.activeElement.id"))
     assert order == ["theme", "play", "next", "last", "slider", "forward"], order
+    assert "relu(hidden(x))" in page.find("#source [aria-current] code").text
     assert page.find("#announcement").get_attribute("aria-live") == "polite"
 
 
@@ -221,6 +248,7 @@ def test_pictures(page):
             for step in [1, 4, 6, 8]:
                 page.open("mlp.html", step)
                 page.check_fits()
+                page.check_contrast()
                 page.shoot(f"mlp-{step}-{device}-{scheme}")
     page.view()
 
