@@ -19,3 +19,10 @@ file(RELATIVE_PATH to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INST
 configure_file(cmake/gradus.pc.in gradus.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/gradus.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# gdb looks for the script of a shared library in its auto-load folder, under the library's own path.
+if(BUILD_SHARED_LIBS)
+  install(FILES core/gradus_gdb.py RENAME $<TARGET_FILE_NAME:gradus>-gdb.py
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/gdb/auto-load${CMAKE_INSTALL_FULL_LIBDIR})
+endif()
+install(FILES core/gradus_gdb.py DESTINATION ${CMAKE_INSTALL_DATADIR}/gradus)

@@ -2,6 +2,17 @@
 
 #include <cstdio>
 
+#ifdef GRADUS_GDB_SCRIPT
+// 4: the text of a script in Python, behind a name.
+asm(".pushsection \".debug_gdb_scripts\", \"MS\", %progbits, 1\n"
+    ".byte 4\n"
+    ".ascii \"gradus_gdb\\n\"\n"
+    ".incbin \"" GRADUS_GDB_SCRIPT
+    "\"\n"
+    ".byte 0\n"
+    ".popsection\n");
+#endif
+
 namespace gradus {
 
 Node::Node(const Tensor& output, bool is_leaf)

@@ -1,5 +1,6 @@
 // The closed expression of one gradient: all rules put into one another.
 
+#include <algorithm>
 #include <map>
 #include <ostream>
 #include <string_view>
@@ -91,6 +92,20 @@ class Expander {
     for (const Formula& part : formula.parts) each_symbol(part, f);
   }
 
+  // The size of a definition in which everything is written out; no more than `enough`.
+  size_t whole_size(const Key& of) {
+    constexpr size_t enough = 100;
+    const auto [entry, fresh] = sizes_.try_emplace(of, enough);
+    if (!fresh) return entry->second;
+    const Formula* formula = definition(of);
+    size_t size = formula ? size_of(*formula) : 1;
+    if (formula)
+      each_symbol(*formula, [&](const Formula& symbol) {
+        size += whole_size(key(symbol.quantity, symbol.kind == Formula::Kind::derivative)) - 1;
+      });
+    return sizes_[of] = std::min(size, enough);
+  }
+
   Formula written(const Key& of, int depth) {
     const Formula formula = *definition(of);  // a copy: further definitions may be added meanwhile
     std::map<Key, Formula> inner;
@@ -99,7 +114,7 @@ class Expander {
       const Key next = key(symbol.quantity, symbol.kind == Formula::Kind::derivative);
       const Formula* meaning = definition(next);
       if (!meaning) return nullptr;
-      if (depth <= 1 || (uses_[next] > 1 && size_of(*meaning) > 2)) {
+      if (depth <= 1 || (uses_[next] > 1 && whole_size(next) > 4)) {
         if (written_.insert({next, true}).second) pending_.push_back(next);
         return nullptr;
       }
@@ -112,6 +127,7 @@ class Expander {
   ExpandOptions options_;
   std::map<Key, Formula> definitions_;
   std::map<Key, int> uses_;
+  std::map<Key, size_t> sizes_;
   std::map<Key, bool> written_;
   std::vector<Key> pending_;
 };

@@ -285,8 +285,8 @@ template <class Op, size_t N> class Step final : public Node {
   };
   struct Nothing {};
 
+  std::array<Ref<Node>, N> inputs_;  // first: core/gradus_gdb.py looks for them behind the members of Node
   Op op_;
-  std::array<Ref<Node>, N> inputs_;
   [[no_unique_address]] std::array<SavedInput, keeps_inputs(keeps) ? N : 0> saved_;
   [[no_unique_address]] std::conditional_t<keeps_output(keeps), OutputMemory, Nothing> output_;
 };

@@ -10,6 +10,7 @@
 #include <regex>
 
 #include "core/node.h"
+#include "examples/step_through_cases.h"
 #include "ops/activation.h"
 #include "ops/arithmetic.h"
 #include "ops/create.h"
@@ -42,7 +43,7 @@ class Program {
   KeepValues keep_;
 };
 
-// The program of docs/derivation_example.md.
+// A small network.
 Derivation example() {
   static const Program program("mlp.cpp",
                                "const Tensor hidden = tanh(matmul(x, W1)).named(\"h\");\n"
@@ -138,12 +139,17 @@ bool found(const std::string& program) {
 
 }  // namespace
 
-TEST_CASE("document: docs/derivation_example.md is up to date") {
-  const std::string path = GRADUS_SOURCE "/docs/derivation_example.md", text = to_markdown(example());
-  if (const char* update = std::getenv("GRADUS_UPDATE_DOCS"); update && *update == '1') write_markdown(example(), path);
-  std::ifstream file(path);
-  const bool up_to_date = std::string(std::istreambuf_iterator<char>(file), {}) == text;
-  CHECK_MESSAGE(up_to_date, "docs/derivation_example.md is stale: run with GRADUS_UPDATE_DOCS=1");
+TEST_CASE("document: docs/derivations/ is up to date") {
+  const char* update = std::getenv("GRADUS_UPDATE_DOCS");
+  const KeepValues keep;
+  for (const cases::Case& each : cases::all) {
+    const std::string path = GRADUS_SOURCE "/docs/derivations/" + std::string(each.name) + ".md";
+    const Derivation derivation(each.loss());
+    if (update && *update == '1') write_markdown(derivation, path);
+    std::ifstream file(path);
+    const bool up_to_date = std::string(std::istreambuf_iterator<char>(file), {}) == to_markdown(derivation);
+    CHECK_MESSAGE(up_to_date, path, " is stale: run with GRADUS_UPDATE_DOCS=1");
+  }
 }
 
 TEST_CASE("document: Markdown says what ran, each step, the gradients, and what the checks said") {

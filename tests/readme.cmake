@@ -1,7 +1,9 @@
-# Fails unless the README shows examples/first.cpp as it is.
+# Fails unless the README shows programs of examples/ as they are.
 file(READ ${ROOT}/README.md readme)
-file(READ ${ROOT}/examples/first.cpp program)
-string(FIND "${readme}" "```cpp\n${program}```\n" found)
-if(found EQUAL -1)
-  message(FATAL_ERROR "README.md does not show examples/first.cpp as it is")
-endif()
+foreach(name first explain)
+  file(READ ${ROOT}/examples/${name}.cpp program)
+  string(FIND "${readme}" "```cpp\n${program}```\n" found)
+  if(found EQUAL -1)
+    message(FATAL_ERROR "README.md does not show examples/${name}.cpp as it is")
+  endif()
+endforeach()
