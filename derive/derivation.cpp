@@ -260,7 +260,9 @@ Derivation Derivation::open(size_t forward_step) const {
 
 size_t Derivation::find(std::string_view name) const {
   for (size_t i = 0; i < quantities_.size(); ++i)
-    if (printable(quantities_[i].name) == name || to_text(quantities_[i].gradient_symbol) == name) return i;
+    if (quantities_[i].name == name || printable(quantities_[i].name) == name ||
+        to_text(quantities_[i].gradient_symbol) == name)
+      return i;
   std::string known;
   for (const Quantity& each : quantities_)
     if (!each.is_number) known += (known.empty() ? "" : ", ") + printable(each.name);

@@ -120,7 +120,7 @@ TEST_CASE("formulas: three ways of writing them") {
                 "<mfrac><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mrow><msup><mrow><mi>c</mi></mrow><mrow><mn>2</mn>"
                 "</mrow></msup></mrow></mfrac>"},
            Case{"[x ≥ 0]·dy", "\\left[x \\ge 0\\right] \\odot \\mathrm{dy}",
-                "<mo>[</mo><mi>x</mi><mo>≥</mo><mn>0</mn><mo>]</mo><mo>⊙</mo><mi>dy</mi>"},
+                "<mrow><mo>[</mo><mi>x</mi><mo>≥</mo><mn>0</mn><mo>]</mo></mrow><mo>⊙</mo><mi>dy</mi>"},
            Case{"σ(x)", "\\sigma\\left(x\\right)", "<mi>σ</mi><mrow><mo>(</mo><mi>x</mi><mo>)</mo></mrow>"},
            Case{"1e-05·x", "1 \\cdot 10^{-5} \\cdot x",
                 "<mn>1</mn><mo>·</mo><msup><mn>10</mn><mn>-5</mn></msup><mo>·</mo><mi>x</mi>"},
