@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
-#include <map>
 #include <string>
 
 #include "step_through_cases.h"
@@ -13,14 +12,10 @@
 using namespace gradus;
 
 int main(int argc, char** argv) try {
-  std::string name = "scalar", list;
-  std::map<std::string, Tensor (*)()> losses;
-  for (const cases::Case& each : cases::all) {
-    losses[each.name] = each.loss;
-    list += std::string("\n  ") + each.name + ": " + each.description;
-  }
+  std::string name = "scalar";
+  const auto losses = cases::losses();
   bool interactive = false;
-  CLI::App app{"The derivation of a gradient, step by step. The cases are" + list};
+  CLI::App app{"The derivation of a gradient, step by step. The cases are" + cases::list()};
   app.add_option("--case", name, "which derivation")->check(CLI::IsMember(losses))->capture_default_str();
   app.add_flag("--interactive", interactive, "walk through the steps with commands");
   std::string html, markdown, latex, dot;
@@ -31,7 +26,7 @@ int main(int argc, char** argv) try {
   CLI11_PARSE(app, argc, argv);
 
   const KeepValues keep;
-  const Tensor loss = losses[name]();
+  const Tensor loss = losses.at(name)();
   const Derivation derivation(loss);
   if (!html.empty()) write_html(derivation, html);
   if (!markdown.empty()) write_markdown(derivation, markdown);

@@ -4,6 +4,10 @@
 
 #include <gradus.h>
 
+#include <cmath>
+#include <map>
+#include <string>
+
 namespace gradus::cases {
 
 /// Gives a parameter of a layer values chosen by hand.
@@ -116,5 +120,17 @@ inline constexpr Case all[] = {
     {"lstm", "an LSTM of one unit over two time steps", lstm},
     {"attention", "scaled dot-product attention between two tokens, written out", attention},
 };
+
+/// For programs that take the name of a case: all of them by name, and a line about each.
+inline std::map<std::string, Tensor (*)()> losses() {
+  std::map<std::string, Tensor (*)()> result;
+  for (const Case& each : all) result[each.name] = each.loss;
+  return result;
+}
+inline std::string list() {
+  std::string text;
+  for (const Case& each : all) text += std::string("\n  ") + each.name + ": " + each.description;
+  return text;
+}
 
 }  // namespace gradus::cases
