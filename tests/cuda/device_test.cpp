@@ -140,6 +140,24 @@ TEST_CASE("cuda: gradients of a network are those of finite differences") {
       check_gradients([&](std::span<const Tensor> in) { return net(in[0]); }, std::vector{x}, {.second_order = true}));
 }
 
+TEST_CASE("cuda: a derivation shows what the device computed") {
+  manual_seed(2);
+  Net net;
+  to(net, gpu);
+  parameters(net);
+  const Tensor x = to(randn({6, 5}), gpu), target = to(tensor({0, 1, 2, 0, 1, 2}, int64), gpu);
+  const KeepValues keep;
+  const Tensor loss = cross_entropy(net(x), target);
+  const Derivation derivation(loss);
+  for (const BackwardStep& step : derivation.backward()) CHECK(derivation.check_step(step.forward));
+  const size_t weight = derivation.find("hidden.weight");
+  CHECK(derivation.check_gradient(weight));
+  CHECK(derivation.open(derivation.forward().size() - 1).forward().size() > 1);
+  loss.backward();
+  CHECK(derivation.quantities()[weight].gradient.device().is_cpu());
+  CHECK(distance(derivation.quantities()[weight].gradient, to(net.hidden.weight.grad(), Device::cpu())) == 0);
+}
+
 TEST_CASE("cuda: optimisers take the same steps") {
   const auto trained = [](Device device, auto&& make) {
     manual_seed(3);
