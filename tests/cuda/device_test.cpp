@@ -71,11 +71,11 @@ TEST_CASE("cuda: copies between layouts") {
                                                                  {{2, 65, 3, 18}, {0, 3, 2, 1}},
                                                                  {{20, 2, 3, 36}, {3, 1, 2, 0}},
                                                                  {{4, 1, 19, 16}, {0, 3, 1, 2}}};
-  for (const auto& [shape, order] : permutations)
+  for (const auto& each : permutations)
     for (Dtype dtype : {float32, float64, bfloat16, int64, boolean}) {
-      CAPTURE(shape);
-      const Tensor packed = to(uniform(shape, -3, 3), dtype);
-      const Tensor x = permute(packed, order), there = permute(to(packed, gpu), order);
+      CAPTURE(each.first);
+      const Tensor packed = to(uniform(each.first, -3, 3), dtype);
+      const Tensor x = permute(packed, each.second), there = permute(to(packed, gpu), each.second);
       CHECK(distance(back(contiguous(there)), x) == 0);
       CHECK(distance(back(to(there, float64)), to(x, float64)) == 0);
     }
