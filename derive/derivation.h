@@ -87,8 +87,8 @@ class Derivation {
   size_t result() const { return forward_.back().result; }
   /// How many steps there are in both directions.
   size_t size() const { return forward_.size() + backward_.size(); }
-  /// The quantity of that name, or of whose gradient that is the name ("dL/dW"); an error that names similar ones if
-  /// there is none.
+  /// The quantity of that name, or of whose gradient that is the name ("dL/dW"); an error that lists the names if there
+  /// is none.
   size_t find(std::string_view name) const;
   /// The steps backward that contribute to the gradient of a quantity, as indices of backward().
   std::vector<size_t> contributors(size_t quantity) const;
@@ -116,7 +116,8 @@ class Derivation {
 };
 
 /// The closed expression of the gradient with respect to the tensor of that name.
-Expansion expand(const Tensor& result, std::string_view name, const ExpandOptions& options = {});
+Expansion expand(const Tensor& result, std::string_view name, const ExpandOptions& options = {},
+                 Location where = Location::here());
 /// "dL/dW = xᵀ · (dL/dv3 ⊙ …), where …"
 std::ostream& operator<<(std::ostream& out, const Expansion& expansion);
 

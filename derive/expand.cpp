@@ -140,7 +140,8 @@ Expansion Derivation::expand(std::string_view name, const ExpandOptions& options
   return Expander(*this, options).expand(quantity);
 }
 
-Expansion expand(const Tensor& result, std::string_view name, const ExpandOptions& options) {
+Expansion expand(const Tensor& result, std::string_view name, const ExpandOptions& options, Location where) {
+  const Scope scope("expand", where);
   return Derivation(result).expand(name, options);
 }
 
