@@ -1,0 +1,44 @@
+// What it costs to call an operation.
+
+#include <gradus.h>
+
+#include "benchmarks/workloads.h"
+
+using namespace gradus;
+
+namespace {
+
+/// Chains of `y * a + b` over n elements.
+void add_chains(int n) {
+  Tensor x = rand({n}), a = full({n}, 0.999).requires_grad(), b = full({n}, 0.001).requires_grad(),
+         ones = gradus::ones({n});
+  auto chain = [=] {
+    Tensor y = x;
+    for (int i = 0; i < workloads::chain_length / 2; ++i) y = y * a + b;
+    return y;
+  };
+  auto forward = [=] {
+    benchmark::DoNotOptimize(chain());
+    return 0.;
+  };
+  auto without_tape = [=] {
+    NoGrad no_grad;
+    return forward();
+  };
+  auto both = [=] {
+    a.set_grad({});
+    b.set_grad({});
+    chain().backward(ones);
+    return 0.;
+  };
+  const std::string name = "dispatch" + std::to_string(n);
+  workloads::add(name + ".fwd", [=] { return workloads::Work{forward}; });
+  workloads::add(name + ".nograd", [=] { return workloads::Work{without_tape}; });
+  workloads::add(name + ".fwdbwd", [=] { return workloads::Work{both}; });
+}
+
+}  // namespace
+
+void workloads::add_dispatch() {
+  for (int n : {1, 64}) add_chains(n);
+}
