@@ -2,6 +2,7 @@
 #include "ops/cpu/gather.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
+#include "ops/cpu/product.h"
 
 namespace gradus::cpu {
 namespace {
@@ -61,11 +62,9 @@ template <class T> void product(int64_t m, int64_t n, int64_t k, const Matrix<T>
   if (m * n * k <= tiny) return tiny_product(m, n, k, a, b, bias, y, stride);
   Eigen::Map<Rows<T>, 0, Eigen::OuterStride<>> out(y, m, n, Eigen::OuterStride<>(stride));
   if (bias) out.rowwise() = Eigen::Map<const Eigen::Matrix<T, 1, Eigen::Dynamic>>(bias, n);
+  else out.setZero();
   with_map(a, m, k, [&](const auto& left) {
-    with_map(b, k, n, [&](const auto& right) {
-      if (bias) out.noalias() += left * right;
-      else out.noalias() = left * right;
-    });
+    with_map(b, k, n, [&](const auto& right) { add_product(left, right, out); });
   });
 }
 
