@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/cpu/eigen.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
 
@@ -71,7 +72,74 @@ template <class T> void scatter(const T* values, const Tensor& y, int64_t begin,
   });
 }
 
+namespace {
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"  // of the registers' types
+
+// to[r][c] = from[c][r] for a square of numbers, by the registers' own shuffles.
+template <class T> void transpose_square(const T* from, int64_t from_stride, T* to, int64_t to_stride) {
+  using namespace Eigen::internal;
+  using Packet = typename packet_traits<T>::type;
+  constexpr int size = packet_traits<T>::size;
+  PacketBlock<Packet, size> square;
+  for (int i = 0; i < size; ++i) square.packet[i] = ploadu<Packet>(from + i * from_stride);
+  ptranspose(square);
+  for (int i = 0; i < size; ++i) pstoreu(to + i * to_stride, square.packet[i]);
+}
+
+#pragma GCC diagnostic pop
+
+// The same for a matrix. Squares of two registers' width are done one after the other: so whole cache lines are read
+// and written before others need their place.
+template <class T>
+void transpose(const T* from, int64_t from_stride, int64_t rows, int64_t columns, T* to, int64_t to_stride) {
+  constexpr int64_t size = Eigen::internal::packet_traits<T>::size, together = 2 * size;
+  for (int64_t column = 0; column < columns; column += together)
+    for (int64_t r = 0; r < rows; r += size)
+      for (int64_t c = column; c < std::min(columns, column + together); c += size) {
+        if (r + size <= rows && c + size <= columns) {
+          transpose_square(from + c * from_stride + r, from_stride, to + r * to_stride + c, to_stride);
+          continue;
+        }
+        for (int64_t i = r; i < std::min(rows, r + size); ++i)
+          for (int64_t j = c; j < std::min(columns, c + size); ++j) to[i * to_stride + j] = from[j * from_stride + i];
+      }
+}
+
+// Copies a tensor whose last dimension is not the one without gaps, but another one is: plane by plane, without
+// striding through memory. Returns whether it is one; `to` has no gaps.
+template <class T> bool copy_transposed(const Tensor& from, const Tensor& to) {
+  const int last = from.dim() - 1;
+  int first = last - 1;
+  while (first >= 0 && from.strides()[first] != 1) --first;
+  constexpr int64_t least = 8, band = 256;
+  if (first < 0 || from.strides()[last] < least || from.shape()[first] < least || from.shape()[last] < least)
+    return false;
+  const int64_t rows = from.shape()[first], columns = from.shape()[last], bands = (rows + band - 1) / band;
+  Shape planes = from.shape();
+  planes[first] = planes[last] = 1;
+  const int64_t grain = std::max<int64_t>(1, parallel_grain / (band * columns));
+  parallel_for(planes.numel() * bands, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const Shape at = coordinates(planes, i / bands);
+      const int64_t row = i % bands * band;
+      int64_t source = row, target = row * to.strides()[first];
+      for (int d = 0; d <= last; ++d) source += at[d] * from.strides()[d], target += at[d] * to.strides()[d];
+      transpose(pointer<const T>(from) + source, from.strides()[last], std::min(band, rows - row), columns,
+                pointer<T>(to) + target, to.strides()[first]);
+    }
+  });
+  return true;
+}
+
+}  // namespace
+
 void copy(const Tensor& from, const Tensor& to) {
+  if (from.dtype() == to.dtype() && to.is_contiguous() && from.dim() >= 2) {
+    if (from.dtype() == float32 && copy_transposed<float>(from, to)) return;
+    if (from.dtype() == float64 && copy_transposed<double>(from, to)) return;
+  }
   const auto run = [&]<class T>() {
     parallel_for(from.numel(), parallel_grain, [&](int64_t begin, int64_t end) {
       T buffer[chunk];

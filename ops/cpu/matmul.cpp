@@ -63,9 +63,8 @@ template <class T> void product(int64_t m, int64_t n, int64_t k, const Matrix<T>
   Eigen::Map<Rows<T>, 0, Eigen::OuterStride<>> out(y, m, n, Eigen::OuterStride<>(stride));
   if (bias) out.rowwise() = Eigen::Map<const Eigen::Matrix<T, 1, Eigen::Dynamic>>(bias, n);
   else out.setZero();
-  with_map(a, m, k, [&](const auto& left) {
-    with_map(b, k, n, [&](const auto& right) { add_product(left, right, out); });
-  });
+  with_map(a, m, k,
+           [&](const auto& left) { with_map(b, k, n, [&](const auto& right) { add_product(left, right, out); }); });
 }
 
 // A product is cut into bands of columns or rows, one a thread. Eigen adds up each element in an order that depends

@@ -67,25 +67,30 @@ template <class R, class T> void reduce_rows(const Tensor& x, int64_t rows, int6
   });
 }
 
-// Reduced dimensions outside, kept ones inside: rows are combined, a strip of columns at a time.
+// Reduced dimensions outside, kept ones inside: rows are combined, a strip of columns at a time, wide enough to be read
+// at the pace of the memory.
 template <class R, class T> void reduce_columns(const T* x, int64_t rows, int64_t columns, double scale, T* out) {
-  constexpr int64_t strip = 256, together = 64;
+  constexpr int64_t strip = 1024, together = 64;
   const int64_t strips = (columns + strip - 1) / strip;
-  parallel_for(strips, std::max<int64_t>(1, parallel_grain / std::max<int64_t>(rows * strip, 1)),
-               [&](int64_t begin, int64_t end) {
-                 for (int64_t s = begin; s < end; ++s) {
-                   const int64_t first = s * strip, width = std::min(strip, columns - first);
-                   Eigen::Array<T, Eigen::Dynamic, 1, 0, strip, 1> part(width), total(width);
-                   total = R::template identity<T>;
-                   for (int64_t row = 0; row < rows; row += together) {
-                     part = In<T>(x + row * columns + first, width);
-                     for (int64_t r = row + 1; r < std::min(rows, row + together); ++r)
-                       part = R::combine(part, In<T>(x + r * columns + first, width));
-                     total = R::combine(total, part).eval();
-                   }
-                   Out<T>(out + first, width) = total * T(scale);
-                 }
-               });
+  const auto reduce_strips = [&](int64_t begin, int64_t end) {
+    for (int64_t s = begin; s < end; ++s) {
+      const int64_t first = s * strip, width = std::min(strip, columns - first);
+      const auto at = [&](int64_t row) { return In<T>(x + row * columns + first, width); };
+      Eigen::Array<T, Eigen::Dynamic, 1, 0, strip, 1> part(width), total(width);
+      total = R::template identity<T>;
+      for (int64_t row = 0; row < rows; row += together) {
+        const int64_t last = std::min(rows, row + together);
+        part = at(row);
+        int64_t r = row + 1;
+        for (; r + 4 <= last; r += 4)
+          part = R::combine(part, R::combine(R::combine(at(r), at(r + 1)), R::combine(at(r + 2), at(r + 3))));
+        for (; r < last; ++r) part = R::combine(part, at(r));
+        total = R::combine(total, part);
+      }
+      Out<T>(out + first, width) = total * T(scale);
+    }
+  };
+  parallel_for(strips, std::max<int64_t>(1, parallel_grain / std::max<int64_t>(rows * strip, 1)), reduce_strips);
 }
 
 template <class R, class T> void reduce_as(const Tensor& x, unsigned dims, double scale, T* out) {
