@@ -71,6 +71,11 @@ template <class Op, class... A> Tensor map_args(const Op& op, const A&... args) 
   return y;
 }
 
+/// Whether what is computed from a tensor of the CPU, element by element, may be written over it.
+inline bool is_ours_alone(const Tensor& x) {
+  return x.device().is_cpu() && x.is_contiguous() && x.handle()->use_count() == 1 && x.storage()->use_count() == 1;
+}
+
 template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, const std::array<Tensor, N>& x,
                                                 const Tensor& y, std::span<const bool> wanted,
                                                 std::span<Tensor> gradients) {
@@ -85,16 +90,17 @@ template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, 
         using Result = decltype(call_formula<Op, N>(op, std::declval<In<T>>(), std::declval<In<T>>(),
                                                     (void(I), std::declval<In<T>>())...));
         constexpr bool same[] = {std::is_same_v<std::tuple_element_t<I, Result>, In<T>>...};
-        bool compute = false;
-        for (size_t i = 0; i < N; ++i) {
-          if (!wanted[i]) continue;
-          if (same[i]) gradients[i] = dy;
-          else gradients[i] = Tensor::empty(dy.shape(), dy.dtype(), dy.device()), compute = true;
-        }
-        if (!compute) return;
+        int computed = 0, handed_on = 0;
+        for (size_t i = 0; i < N; ++i) (same[i] ? handed_on : computed) += wanted[i];
+        // A lone gradient may take the place of a dy that nobody else holds.
+        const bool in_place = computed == 1 && handed_on == 0 && is_ours_alone(dy);
+        for (size_t i = 0; i < N; ++i)
+          if (wanted[i])
+            gradients[i] = same[i] || in_place ? dy : Tensor::empty(dy.shape(), dy.dtype(), dy.device());
+        if (computed == 0) return;
         if (!dy.device().is_cpu()) {
-          const std::array computed{wanted[I] && !same[I] ? gradients[I] : Tensor()...};
-          return formula_kernels(dy).backward(number_of<Op>(dy.device()), &op, dy, x, y, computed);
+          const std::array outputs{wanted[I] && !same[I] ? gradients[I] : Tensor()...};
+          return formula_kernels(dy).backward(number_of<Op>(dy.device()), &op, dy, x, y, outputs);
         }
         if (size == 1) {
           const auto one = [&](const Tensor& t, bool use) { return use ? cpu::load_one<T>(t) : T(0); };

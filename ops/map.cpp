@@ -62,8 +62,12 @@ void prepare_operands(std::span<const Arg* const> args, std::span<Tensor> x, boo
   if (condition && x[0].dtype() != boolean)
     fail("the condition must be a bool tensor, such as x > 0, not " + std::string(to_string(x[0].dtype())));
   for (const Tensor& each : x) check_same_device(x[0], each);
+  Strides standing;
+  for (int i = 0; i < shape.dim(); ++i) standing.push_back(0);
   for (size_t i = 0; i < args.size(); ++i) {
-    const Tensor repeated = x[i].shape() == shape ? x[i] : expand(x[i], shape);
+    const Tensor repeated = x[i].shape() == shape  ? x[i]
+                            : args[i]->is_number() ? x[i].alias(shape, standing, 0)
+                                                   : expand(x[i], shape);
     if (grad_enabled() && !repeated.node()) {  // formulas call it by its value or name
       if (args[i]->is_number()) repeated.handle()->node = Ref<Node>(new Constant(repeated, args[i]->number()));
       else repeated.handle()->node = x[i].node();

@@ -245,6 +245,7 @@ Tensor sum_to(const Arg& x, const Shape& shape) {
   if (shape == x->shape()) return *x;
   if (!SumTo::possible(x->shape(), shape))
     fail("x is " + to_string(x->shape()) + ", which is not what " + to_string(shape) + " broadcasts to");
+  if (shape.numel() == x->numel()) return reshape(x, shape);  // there is nothing to add up
   return apply(SumTo{shape, x->shape()}, x);
 }
 

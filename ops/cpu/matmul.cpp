@@ -36,16 +36,21 @@ template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const Matr
       Eigen::Map<Vector>(y + j) = sum;
     }
     const T* column = b.data + vectors * b.column;
-    for (int64_t j = vectors; j < n; ++j, column += b.column) {
-      T sum = bias ? bias[j] : T(0);
-      if (dotted) {
-        Vector sums = Vector::Zero();
-        for (int64_t l = 0; l < dotted; l += width)
-          sums += Eigen::Map<const Vector>(row + l) * Eigen::Map<const Vector>(column + l);
-        sum += sums.sum();
+    if (!dotted) {  // few terms: each is added to all columns
+      for (int64_t j = vectors; j < n; ++j) y[j] = bias ? bias[j] : T(0);
+      for (int64_t l = 0; l < k; ++l) {
+        const T factor = row[l * a.column];
+        const T* right = column + l * b.row;
+        for (int64_t j = vectors; j < n; ++j, right += b.column) y[j] += factor * *right;
       }
-      const T *left = row + dotted * a.column, *right = column + dotted * b.row;
-      for (int64_t l = dotted; l < k; ++l, left += a.column, right += b.row) sum += *left * *right;
+      continue;
+    }
+    for (int64_t j = vectors; j < n; ++j, column += b.column) {
+      Vector sums = Vector::Zero();
+      for (int64_t l = 0; l < dotted; l += width)
+        sums += Eigen::Map<const Vector>(row + l) * Eigen::Map<const Vector>(column + l);
+      T sum = sums.sum() + (bias ? bias[j] : T(0));
+      for (int64_t l = dotted; l < k; ++l) sum += row[l] * column[l];
       y[j] = sum;
     }
   }
