@@ -57,24 +57,18 @@ constexpr int64_t strip_size = (6 * (4 * most_tiles + 2) + lanes) * lanes;
 int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
 int64_t whole(int64_t channels) { return divide_up(channels, width) * width; }
 
-// matrix·column for a column of pixels that are `step` apart; zeros of the matrix cost nothing. May be done in place.
+// matrix·column for a column of pixels that are `step` apart; may be done in place. The loops are unrolled by the
+// compiler, and zeros of the matrix cost nothing.
 template <const auto& matrix> void multiply(const float* from, int64_t from_step, float* to, int64_t to_step) {
-  constexpr size_t rows = matrix.size(), columns = matrix[0].size();
-  [&]<size_t... i, size_t... j>(std::index_sequence<i...>, std::index_sequence<j...>) {
-    const Packet in[] = {ploadu<Packet>(from + int64_t(j) * from_step)...};
-    const auto row = [&]<size_t r>(std::integral_constant<size_t, r>) {
-      Packet sum = pset1<Packet>(0);
-      bool first = true;
-      const auto add = [&](float factor, const Packet& x) {
-        if (factor != 0) sum = first ? pmul(pset1<Packet>(factor), x) : pmadd(pset1<Packet>(factor), x, sum);
-        first &= factor == 0;
-      };
-      (add(matrix[r][j], in[j]), ...);
-      pstoreu(to + int64_t(r) * to_step, sum);
-    };
-    (row(std::integral_constant<size_t, i>()), ...);
+  constexpr int rows = int(matrix.size()), columns = int(matrix[0].size());
+  Packet in[columns];
+  for (int j = 0; j < columns; ++j) in[j] = ploadu<Packet>(from + j * from_step);
+  for (int i = 0; i < rows; ++i) {
+    Packet sum = pset1<Packet>(0);
+    for (int j = 0; j < columns; ++j)
+      if (matrix[i][j] != 0) sum = pmadd(pset1<Packet>(matrix[i][j]), in[j], sum);
+    pstoreu(to + i * to_step, sum);
   }
-  (std::make_index_sequence<rows>(), std::make_index_sequence<columns>());
 }
 
 // Element (r, i) is data[r * row + i * column].
