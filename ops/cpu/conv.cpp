@@ -2,10 +2,12 @@
 #include "ops/cpu/gather.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
+#include "ops/cpu/winograd.h"
 
 // Each kernel is a product with the matrix of columns: column p lists the inputs under the kernel when it stands at
 // output pixel p ("im2col"; Chellapilla et al., "High performance convolutional neural networks for document
-// processing", 2006). The matrix is made a tile at a time, small enough to stay in the cache.
+// processing", 2006). The matrix is made a tile at a time, small enough to stay in the cache. Most kernels of 3x3
+// numbers are left to winograd.cpp, for which this is the reference.
 namespace gradus::cpu {
 namespace {
 
@@ -18,6 +20,10 @@ constexpr int64_t tile_size = 1 << 16;  // elements of the matrix of columns tha
 constexpr int64_t worth_a_thread = 1 << 20;  // multiplications
 
 int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
+
+template <class T> bool use_winograd(const ConvGeometry& geometry) {
+  return std::is_same_v<T, float> && winograd::pays(geometry);
+}
 
 // Output pixels that lie in memory one after the other: some rows, or a part of one.
 struct Tile {
@@ -149,6 +155,7 @@ void conv(const ConvGeometry& geometry, const Tensor& x, const Tensor& weight, c
     const Plan plan(geometry);
     const Tensor input = compact(x, dtype_of<T>()), w = compact(weight, dtype_of<T>());
     const Tensor b = bias.defined() ? compact(bias, dtype_of<T>()) : Tensor();
+    if (use_winograd<T>(geometry)) return winograd::conv(geometry, input, w, b, result);
     for_parts<T>(plan, plan.items * plan.tiles, plan.scratch_size(), [&](int64_t begin, int64_t end, T* memory) {
       Columns<T> columns(plan, pointer<T>(input), memory);
       for (int64_t i = begin; i < end; ++i) {
@@ -172,6 +179,7 @@ void conv_input_gradient(const ConvGeometry& geometry, const Tensor& dy, const T
   compute_in_float(dx, [&]<class T>(const Tensor& result) {
     const Plan plan(geometry);
     const Tensor grad_output = compact(dy, dtype_of<T>()), w = compact(weight, dtype_of<T>());
+    if (use_winograd<T>(geometry)) return winograd::conv_input_gradient(geometry, grad_output, w, result);
     const int64_t image_size = plan.channels * plan.height * plan.width;
     for_parts<T>(plan, plan.items, plan.scratch_size(), [&](int64_t begin, int64_t end, T* padded) {
       for (int64_t item = begin; item < end; ++item) {
@@ -203,6 +211,7 @@ void conv_weight_gradient(const ConvGeometry& geometry, const Tensor& dy, const 
   compute_in_float(dweight, [&]<class T>(const Tensor& result) {
     const Plan plan(geometry);
     const Tensor grad_output = compact(dy, dtype_of<T>()), input = compact(x, dtype_of<T>());
+    if (use_winograd<T>(geometry)) return winograd::conv_weight_gradient(geometry, grad_output, input, result);
     const int64_t images = geometry.x[0], size = dweight.numel();
     const int64_t parts =
         std::clamp<int64_t>(images * plan.pixels / 256, 1, std::min<int64_t>(16, std::max<int64_t>(images, 1)));
