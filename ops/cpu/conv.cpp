@@ -2,6 +2,7 @@
 #include "ops/cpu/gather.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
+#include "ops/cpu/product.h"
 #include "ops/cpu/winograd.h"
 
 // Each kernel is a product with the matrix of columns: column p lists the inputs under the kernel when it stands at
@@ -165,9 +166,9 @@ void conv(const ConvGeometry& geometry, const Tensor& x, const Tensor& weight, c
         const auto weights = plan.weights(pointer<const T>(w), item);
         if (b.defined()) {
           out.colwise() = In<T>(pointer<T>(b) + item % plan.groups * plan.outputs, plan.outputs).matrix();
-          out.noalias() += weights * columns.of(item, tile);
+          add_product(weights, columns.of(item, tile), out);
         } else {
-          out.noalias() = weights * columns.of(item, tile);
+          set_product(weights, columns.of(item, tile), out);
         }
       }
     });
@@ -191,8 +192,9 @@ void conv_input_gradient(const ConvGeometry& geometry, const Tensor& dy, const T
           const auto weights = plan.weights(pointer<const T>(w), item);
           const auto out = plan.output(pointer<const T>(grad_output), item, tile);
           T* columns = plan.pointwise ? image + tile.start : padded + plan.padded_size();
-          Matrix<T>(columns, plan.taps, tile.pixels, Eigen::OuterStride<>(plan.pointwise ? plan.pixels : tile.pixels))
-              .noalias() = weights.transpose() * out;
+          set_product(weights.transpose(), out,
+                      Matrix<T>(columns, plan.taps, tile.pixels,
+                                Eigen::OuterStride<>(plan.pointwise ? plan.pixels : tile.pixels)));
           if (plan.pointwise) continue;
           for_tile_rows(plan, tile, [&](int64_t from, int64_t to) {
             add_row(columns + from, tile.columns, padded + to, plan.stride.width);
@@ -225,10 +227,9 @@ void conv_weight_gradient(const ConvGeometry& geometry, const Tensor& dy, const 
              ++item) {
           for (int64_t i = 0; i < plan.tiles; ++i) {
             const Tile tile = plan.tile(i);
-            Matrix<T>(sum + item % plan.groups * plan.outputs * plan.taps, plan.outputs, plan.taps,
-                      Eigen::OuterStride<>(plan.taps))
-                .noalias() +=
-                plan.output(pointer<const T>(grad_output), item, tile) * columns.of(item, tile).transpose();
+            add_product(plan.output(pointer<const T>(grad_output), item, tile), columns.of(item, tile).transpose(),
+                        Matrix<T>(sum + item % plan.groups * plan.outputs * plan.taps, plan.outputs, plan.taps,
+                                  Eigen::OuterStride<>(plan.taps)));
           }
         }
       }

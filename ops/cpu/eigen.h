@@ -23,6 +23,22 @@ template <> template <> inline PacketOf<float> scalar_sqrt_op<float>::packetOp(c
 template <> template <> inline PacketOf<double> scalar_sqrt_op<double>::packetOp(const PacketOf<double>& x) const {
   return exact_sqrt<double>(x);
 }
+
+// Where Eigen's exponential of packets of AVX2 stops at the smallest numbers, even at −∞, this one goes on to 0.
+template <class T, class P> P zero_where_tiny(const P& x, const P& exponential) {
+  const T least = T(std::log(std::numeric_limits<T>::min()));
+  return pselect(pcmp_lt(x, pset1<P>(least)), pzero(x), exponential);
+}
+template <> template <> inline PacketOf<float> scalar_exp_op<float>::packetOp(const PacketOf<float>& x) const {
+  return zero_where_tiny<float>(x, pexp(x));
+}
+template <> template <> inline PacketOf<double> scalar_exp_op<double>::packetOp(const PacketOf<double>& x) const {
+  return zero_where_tiny<double>(x, pexp(x));
+}
+template <class T> struct exact_logistic_op : scalar_logistic_op<T> {
+  template <class P> P packetOp(const P& x) const { return zero_where_tiny<T>(x, scalar_logistic_op<T>::packetOp(x)); }
+};
+template <class T> struct functor_traits<exact_logistic_op<T>> : functor_traits<scalar_logistic_op<T>> {};
 }  // namespace internal
 
 // A NaN in either operand gives NaN.
@@ -51,7 +67,9 @@ template <class C, class A> auto where(const ArrayBase<C>& condition, const Arra
 template <class C, class B> auto where(const ArrayBase<C>& condition, typename B::Scalar a, const ArrayBase<B>& b) {
   return condition.derived().select(a, b.derived());
 }
-template <class A> auto sigmoid(const ArrayBase<A>& a) { return a.derived().logistic(); }
+template <class A> auto sigmoid(const ArrayBase<A>& a) {
+  return a.derived().unaryExpr(internal::exact_logistic_op<typename A::Scalar>());
+}
 
 }  // namespace Eigen
 

@@ -165,6 +165,12 @@ void copy(const Tensor& from, const Tensor& to) {
 }
 
 void fill(const Tensor& y, double value) {
+  if (y.is_contiguous())
+    return visit(y.dtype(), [&]<class T>() {
+      parallel_for(y.numel(), parallel_grain, [&](int64_t begin, int64_t end) {
+        std::fill(pointer<T>(y) + begin, pointer<T>(y) + end, convert<T>(value));
+      });
+    });
   const Tensor number(value, y.dtype() == int64 ? int64 : float64);
   Strides repeated;
   for (int i = 0; i < y.dim(); ++i) repeated.push_back(0);

@@ -71,10 +71,9 @@ template <class R, class T> void reduce_rows(const Tensor& x, int64_t rows, int6
 // at the pace of the memory.
 template <class R, class T> void reduce_columns(const T* x, int64_t rows, int64_t columns, double scale, T* out) {
   constexpr int64_t strip = 1024, together = 64;
-  const int64_t strips = (columns + strip - 1) / strip;
-  const auto reduce_strips = [&](int64_t begin, int64_t end) {
-    for (int64_t s = begin; s < end; ++s) {
-      const int64_t first = s * strip, width = std::min(strip, columns - first);
+  const auto reduce_part = [&](int64_t begin, int64_t end) {
+    for (int64_t first = begin; first < end; first += strip) {
+      const int64_t width = std::min(strip, end - first);
       const auto at = [&](int64_t row) { return In<T>(x + row * columns + first, width); };
       Eigen::Array<T, Eigen::Dynamic, 1, 0, strip, 1> part(width), total(width);
       total = R::template identity<T>;
@@ -90,7 +89,7 @@ template <class R, class T> void reduce_columns(const T* x, int64_t rows, int64_
       Out<T>(out + first, width) = total * T(scale);
     }
   };
-  parallel_for(strips, std::max<int64_t>(1, parallel_grain / std::max<int64_t>(rows * strip, 1)), reduce_strips);
+  parallel_for(columns, std::max<int64_t>(1, parallel_grain / std::max<int64_t>(rows, 1)), reduce_part, 64);
 }
 
 template <class R, class T> void reduce_as(const Tensor& x, unsigned dims, double scale, T* out) {

@@ -1,6 +1,7 @@
 #include "ops/cpu/winograd.h"
 
 #include <array>
+#include <bit>
 
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
@@ -303,7 +304,8 @@ void conv_weight_gradient(const ConvGeometry& g, const Tensor& dy, const Tensor&
   const Images images{pointer<float>(x), g.groups, g.weight[1], g.x[2], g.x[3], g.padding};
   const Images gradients{pointer<float>(dy), g.groups, g.weight[0] / g.groups, g.y[2], g.y[3]};
   const Tiles all = tiles_of(g.y);
-  const int64_t parts = std::clamp<int64_t>(all.last / (2 * most_tiles), 1, 16), rows = whole(gradients.channels);
+  const auto parts = int64_t(std::bit_floor(uint64_t(std::clamp<int64_t>(all.last / (2 * most_tiles), 1, 16))));
+  const int64_t rows = whole(gradients.channels);
   const int64_t panels = divide_up(images.channels, width), size = panels * positions * rows * width;
   const Tensor sums = Tensor::empty({parts, g.groups, size}, float32);
   parallel_for(parts * g.groups, 1, [&](int64_t first_sum, int64_t last_sum) {
