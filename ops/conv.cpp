@@ -98,26 +98,26 @@ void require_from(int64_t least, const char* name, Size2d value, int dims) {
 
 // What both directions ask of their tensors. `channels`: the dimension of weight that goes with the channels of x.
 void check(int dims, const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t groups, bool transposed) {
-  const std::string shapes = "x is " + to_string(x.shape()) + " and weight is " + to_string(weight.shape());
+  const auto shapes = [&] { return "x is " + to_string(x.shape()) + " and weight is " + to_string(weight.shape()); };
   for (const Tensor* each : {&x, &weight})
     if (!is_floating_point(each->dtype()))
       fail("convolutions are for floating-point tensors, not " + std::string(to_string(each->dtype())) +
            "; convert it first: to(x, float32)");
   const int channel_dim = x.dim() - dims - 1;  // 0 without a batch
   if ((channel_dim != 0 && channel_dim != 1) || weight.dim() != dims + 2)
-    fail(shapes + "; they must be " + (dims == 1 ? "[N, C, L] or [C, L]" : "[N, C, H, W] or [C, H, W]") + " and [" +
+    fail(shapes() + "; they must be " + (dims == 1 ? "[N, C, L] or [C, L]" : "[N, C, H, W] or [C, H, W]") + " and [" +
          (transposed ? "C, K / groups, " : "K, C / groups, ") +
          (dims == 1 ? "kernel]" : "kernel height, kernel width]"));
   if (groups < 1) fail("groups is " + std::to_string(groups) + "; it must be at least 1");
   const int64_t channels = x.shape()[channel_dim];
   if (transposed ? weight.shape()[0] != channels || channels % groups != 0 : weight.shape()[1] * groups != channels)
-    fail(shapes + "; with groups = " + std::to_string(groups) + ", dimension " + std::to_string(channel_dim) +
+    fail(shapes() + "; with groups = " + std::to_string(groups) + ", dimension " + std::to_string(channel_dim) +
          " of x (" + std::to_string(channels) +
          (transposed ? ") must equal dimension 0 of weight (" + std::to_string(weight.shape()[0]) +
                            "), and be a multiple of groups"
                      : ") must be groups times dimension 1 of weight (" + std::to_string(weight.shape()[1]) + ")"));
   if (!transposed && weight.shape()[0] % groups != 0)
-    fail(shapes + "; dimension 0 of weight must be a multiple of groups = " + std::to_string(groups));
+    fail(shapes() + "; dimension 0 of weight must be a multiple of groups = " + std::to_string(groups));
   const int64_t outputs = transposed ? weight.shape()[1] * groups : weight.shape()[0];
   if (bias.defined() && bias.shape() != Shape{outputs})
     fail("weight is " + to_string(weight.shape()) + " and bias is " + to_string(bias.shape()) + "; bias must be [" +

@@ -1,0 +1,68 @@
+// Training steps after the first few: nothing is asked of the system, by the library or by what it is built on.
+
+#include <doctest/doctest.h>
+#include <gradus.h>
+#include <sys/resource.h>
+
+#include <cstdlib>
+
+using namespace gradus;
+
+namespace {
+
+struct Convolutional {
+  nn::Conv2d first{3, 16, 3, {.padding = 1}}, second{16, 64, 3, {.padding = 1}}, wide{64, 32, 5, {.padding = 2}};
+  nn::BatchNorm2d norm{16};
+  nn::Linear last{32 * 4 * 4, 10};
+  Tensor operator()(const Tensor& x) const {
+    const Tensor half = max_pool2d(relu(norm(first(x))), 2);
+    return last(flatten(max_pool2d(relu(wide(second(half))), 2), 1));
+  }
+  GRADUS_FIELDS(first, second, wide, norm, last)
+};
+
+// Fresh pages that the process has touched so far.
+int64_t page_faults() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+
+template <class Net, class Loss> void check_steady(const Net& net, Loss&& loss) {
+  optim::AdamW optimizer(parameters(net), {.lr = 1e-3});
+  int64_t asked = 0, touched = 0;
+  for (int step = 0; step < 12; ++step) {
+    if (step == 6) asked = allocator_statistics().system_allocations, touched = page_faults();
+    optimizer.zero_grad();
+    loss().backward();
+    optimizer.step();
+  }
+  touched = page_faults() - touched;
+  CHECK(allocator_statistics().system_allocations == asked);
+  CHECK(touched < 8);  // the stack and the like may still grow by a page
+}
+
+}  // namespace
+
+TEST_CASE("training: a steady step asks the system for nothing and touches no fresh memory") {
+  if (std::getenv("GRADUS_ALLOCATOR")) return;  // with GRADUS_ALLOCATOR=system nothing is kept
+  manual_seed(1);
+  const int threads = num_threads();
+  for (const int count : {1, 2}) {
+    CAPTURE(count);
+    set_num_threads(count);
+    const nn::Linear linear(256, 256);
+    const Tensor rows = randn({256, 256});
+    check_steady(linear, [&] { return mean(square(linear(rows))); });
+    const Convolutional convolutional;
+    const Tensor images = randn({32, 3, 16, 16}), classes = zeros({32}, int64);
+    check_steady(convolutional, [&] { return cross_entropy(convolutional(images), classes); });
+    const nn::LSTM lstm(64, 128);
+    const Tensor sequence = randn({32, 16, 64});
+    check_steady(lstm, [&] { return mean(square(lstm(sequence).output)); });
+    const nn::TransformerEncoderLayer layer(128, 4, {.dim_feedforward = 512});
+    const Tensor text = randn({64, 8, 128});
+    check_steady(layer, [&] { return mean(square(layer(text))); });
+  }
+  set_num_threads(threads);
+}
