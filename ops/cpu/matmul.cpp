@@ -21,11 +21,24 @@ template <class T> struct Matrix {
 // Up to this many multiplications, Eigen's blocking costs more than it gains; from this many, a second thread gains.
 constexpr int64_t tiny = 2048, worth_a_thread = 1 << 20;
 
-// Element by element, a vector of columns at a time where b's rows lie without gaps.
+// Element by element, a vector of columns at a time where b's rows lie without gaps: b is copied so that they do where
+// that pays, and a narrow result is made turned over, from the rows of aᵀ.
 template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const Matrix<T> a, const Matrix<T> b,
                                      const T* bias, T* y, int64_t stride) {
   constexpr int width = 64 / sizeof(T);
   using Vector = Eigen::Array<T, width, 1>;
+  T copy[tiny];
+  if (b.column != 1 && n >= width && m > 1) {
+    for (int64_t l = 0; l < k; ++l)
+      for (int64_t j = 0; j < n; ++j) copy[l * n + j] = b.data[l * b.row + j * b.column];
+    return tiny_product(m, n, k, a, Matrix<T>{copy, n, 1}, bias, y, stride);
+  }
+  if (k > 0 && n < width && m >= width && a.row == 1 && a.column != 1) {
+    tiny_product<T>(n, m, k, {b.data, b.column, b.row}, {a.data, a.column, 1}, nullptr, copy, m);
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n; ++j) y[i * stride + j] = copy[j * m + i] + (bias ? bias[j] : T(0));
+    return;
+  }
   const int64_t vectors = b.column == 1 ? n / width * width : 0;               // columns taken so
   const int64_t dotted = a.column == 1 && b.row == 1 ? k / width * width : 0;  // terms of the others' sums
   for (int64_t i = 0; i < m; ++i, y += stride) {
@@ -36,7 +49,7 @@ template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const Matr
       Eigen::Map<Vector>(y + j) = sum;
     }
     const T* column = b.data + vectors * b.column;
-    if (!dotted) {  // few terms: each is added to all columns
+    if (!dotted && n - vectors > k) {  // few terms: each is added to all columns
       for (int64_t j = vectors; j < n; ++j) y[j] = bias ? bias[j] : T(0);
       for (int64_t l = 0; l < k; ++l) {
         const T factor = row[l * a.column];
@@ -46,11 +59,15 @@ template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const Matr
       continue;
     }
     for (int64_t j = vectors; j < n; ++j, column += b.column) {
-      Vector sums = Vector::Zero();
-      for (int64_t l = 0; l < dotted; l += width)
-        sums += Eigen::Map<const Vector>(row + l) * Eigen::Map<const Vector>(column + l);
-      T sum = sums.sum() + (bias ? bias[j] : T(0));
-      for (int64_t l = dotted; l < k; ++l) sum += row[l] * column[l];
+      T sum = bias ? bias[j] : T(0);
+      if (dotted) {
+        Vector sums = Vector::Zero();
+        for (int64_t l = 0; l < dotted; l += width)
+          sums += Eigen::Map<const Vector>(row + l) * Eigen::Map<const Vector>(column + l);
+        sum += sums.sum();
+      }
+      const T *left = row + dotted * a.column, *right = column + dotted * b.row;
+      for (int64_t l = dotted; l < k; ++l, left += a.column, right += b.row) sum += *left * *right;
       y[j] = sum;
     }
   }
