@@ -176,6 +176,24 @@ TEST_CASE("tape: hooks see the whole gradient once and may replace it") {
   CHECK(x.grad().to_vector<int>() == std::vector{62, 62});
 }
 
+TEST_CASE("tape: a gradient that somebody holds is not written over by the one computed from it") {
+  const Tensor x = tensor({1, 2, -3}).requires_grad(), seed = tensor({5, 6, 7});
+  const Tensor a = square(x), b = relu(a).retain_grad(), c = exp(a * 0);
+  Tensor held, detached;
+  b.register_hook([&](const Tensor& g) {
+    held = g;
+    return Tensor();
+  });
+  c.register_hook([&](const Tensor& g) {
+    detached = g.detach();
+    return Tensor();
+  });
+  (b + c).backward(seed);
+  for (const Tensor& gradient : {seed, held, detached, b.grad()})
+    CHECK(gradient.to_vector<int>() == std::vector{5, 6, 7});
+  CHECK(x.grad().to_vector<int>() == std::vector{10, 24, -42});
+}
+
 TEST_CASE("tape: a forward pass without a backward frees itself") {
   const checks::NoLeaks no_leaks;
   const Tensor w = rand({4, 4}).requires_grad();

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "ops/cpu/eigen.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
+#include "ops/cpu/transpose.h"
 
 namespace gradus::cpu {
 namespace {
@@ -74,23 +74,7 @@ template <class T> void scatter(const T* values, const Tensor& y, int64_t begin,
 
 namespace {
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wignored-attributes"  // of the registers' types
-
-// to[r][c] = from[c][r] for a square of numbers, by the registers' own shuffles.
-template <class T> void transpose_square(const T* from, int64_t from_stride, T* to, int64_t to_stride) {
-  using namespace Eigen::internal;
-  using Packet = typename packet_traits<T>::type;
-  constexpr int size = packet_traits<T>::size;
-  PacketBlock<Packet, size> square;
-  for (int i = 0; i < size; ++i) square.packet[i] = ploadu<Packet>(from + i * from_stride);
-  ptranspose(square);
-  for (int i = 0; i < size; ++i) pstoreu(to + i * to_stride, square.packet[i]);
-}
-
-#pragma GCC diagnostic pop
-
-// The same for a matrix. Squares of two registers' width are done one after the other: so whole cache lines are read
+// to[r][c] = from[c][r]. Squares of two registers' width are done one after the other: so whole cache lines are read
 // and written before others need their place.
 template <class T>
 void transpose(const T* from, int64_t from_stride, int64_t rows, int64_t columns, T* to, int64_t to_stride) {
@@ -99,7 +83,7 @@ void transpose(const T* from, int64_t from_stride, int64_t rows, int64_t columns
     for (int64_t r = 0; r < rows; r += size)
       for (int64_t c = column; c < std::min(columns, column + together); c += size) {
         if (r + size <= rows && c + size <= columns) {
-          transpose_square(from + c * from_stride + r, from_stride, to + r * to_stride + c, to_stride);
+          transpose_square(from + c * from_stride + r, from_stride, size, to + r * to_stride + c, to_stride);
           continue;
         }
         for (int64_t i = r; i < std::min(rows, r + size); ++i)

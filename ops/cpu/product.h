@@ -24,29 +24,27 @@ template <class T> class PackedOperands : public Eigen::internal::level3_blockin
   Tensor left_, right_;
 };
 
-/// out += factor · a · b, for maps of matrices in memory, or transposed ones; `out` lies row by row.
-template <class A, class B, class Out>
-void add_product(const A& a, const B& b, Out&& out, typename A::Scalar factor = 1) {
+/// out += a · b, for maps of matrices in memory, or transposed ones; `out` lies row by row.
+template <class A, class B, class Out> void add_product(const A& a, const B& b, Out&& out) {
   using T = typename A::Scalar;
   using namespace Eigen::internal;
   constexpr int order_a = A::IsRowMajor ? Eigen::RowMajor : Eigen::ColMajor;
   constexpr int order_b = B::IsRowMajor ? Eigen::RowMajor : Eigen::ColMajor;
   const bool on_stack = size_t(std::max(a.size(), b.size())) * sizeof(T) <= EIGEN_STACK_ALLOCATION_LIMIT;
   if (on_stack || out.rows() == 1 || out.cols() == 1) {  // Eigen has a better way for vectors
-    out.noalias() += factor * (a * b);
+    out.noalias() += a * b;
     return;
   }
   PackedOperands<T> packed(out.rows(), out.cols(), a.cols());
   general_matrix_matrix_product<Eigen::Index, T, order_a, false, T, order_b, false, Eigen::RowMajor, 1>::run(
       out.rows(), out.cols(), a.cols(), a.data(), a.outerStride(), b.data(), b.outerStride(), out.data(), 1,
-      out.outerStride(), factor, packed);
+      out.outerStride(), T(1), packed);
 }
 
-/// out = factor · a · b.
-template <class A, class B, class Out>
-void set_product(const A& a, const B& b, Out&& out, typename A::Scalar factor = 1) {
+/// out = a · b.
+template <class A, class B, class Out> void set_product(const A& a, const B& b, Out&& out) {
   out.setZero();
-  add_product(a, b, out, factor);
+  add_product(a, b, out);
 }
 
 }  // namespace gradus::cpu

@@ -6,6 +6,7 @@
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
 #include "ops/cpu/parallel.h"
+#include "ops/cpu/transpose.h"
 
 // F(4x4, 3x3) of Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016. A tile y of 4x4 outputs is
 // made of a tile d of 6x6 inputs and a kernel g, and its gradients by the transposed steps:
@@ -20,7 +21,6 @@
 // Everything runs over the channels, a packet of them at a time, which is called a pixel here. Sums are made in an
 // order that does not depend on the number of threads. Relative errors are about 1e-5, and a NaN or an infinity makes
 // NaN of the whole tiles it is in, also where the kernel does not reach it.
-#pragma GCC diagnostic ignored "-Wignored-attributes"  // PacketBlock<Packet> does not depend on a packet's alignment
 namespace gradus::cpu::winograd {
 namespace {
 
@@ -138,14 +138,6 @@ struct Block {
   float* at(int64_t p, int64_t tile, int64_t c) const { return data + p * position + tile * channels + c; }
 };
 
-// Row r of a square of numbers is from + r * from_step, the first n of them, then zeros; its columns go to `to`.
-void transpose(const float* from, int64_t from_step, int64_t n, float* to, int64_t to_step) {
-  PacketBlock<Packet, int(lanes)> block;
-  for (int64_t l = 0; l < lanes; ++l) block.packet[l] = l < n ? ploadu<Packet>(from + l * from_step) : pset1<Packet>(0);
-  ptranspose(block);
-  for (int64_t l = 0; l < lanes; ++l) pstoreu(to + l * to_step, block.packet[l]);
-}
-
 // strip [rows, columns] = pixels of an image from (row, column) on, zeros outside of it.
 void read(const Images& images, const float* image, int64_t channels, int64_t row, int64_t column, int64_t rows,
           int64_t columns, float* strip) {
@@ -156,7 +148,7 @@ void read(const Images& images, const float* image, int64_t channels, int64_t ro
     for (int64_t j = begin; j < end; j += lanes) {
       const int64_t place = (row + i) * images.columns + column + j;
       if (place + lanes <= images.pixels) {  // what this writes beyond the row is written again later
-        transpose(image + place, images.pixels, channels, strip + j * lanes, lanes);
+        transpose_square(image + place, images.pixels, channels, strip + j * lanes, lanes);
       } else {
         for (int64_t n = 0; n < (end - j) * lanes; ++n)
           strip[j * lanes + n] = n % lanes < channels ? image[n % lanes * images.pixels + place + n / lanes] : 0;
@@ -177,8 +169,8 @@ void write(const float* strip, int64_t columns, const Images& images, int64_t ch
       const int64_t from = std::max<int64_t>(0, std::min(j, end - lanes)), n = std::min(end, lanes);
       const bool direct = n == lanes && channels >= lanes;
       float* to = image + (row + i) * images.columns + column + from;
-      transpose(strip + (i * columns + from) * lanes, lanes, lanes, direct ? to : square,
-                direct ? images.pixels : lanes);
+      transpose_square(strip + (i * columns + from) * lanes, lanes, lanes, direct ? to : square,
+                       direct ? images.pixels : lanes);
       for (int64_t l = 0; !direct && l < std::min(channels, lanes); ++l)
         std::copy_n(square + l * lanes, n, to + l * images.pixels);
     }
