@@ -1,5 +1,5 @@
 // How the time and the memory of a training step grow with the batch, the width, the depth and the sequence, and what
-// checkpoints cost and save. Prints Markdown; benchmarks/workloads.h and docs/benchmarks.md say what is measured.
+// checkpoints save and cost. Prints Markdown; scripts/measure-scaling puts it into docs/benchmarks.md.
 
 #include <algorithm>
 #include <atomic>
@@ -14,7 +14,7 @@ using workloads::Work;
 
 namespace {
 
-/// A layer of a deep network that is a fourfold wider inside, as those of Transformers are.
+/// A block of a deep network, four times as wide inside, like those of Transformers.
 struct ResidualBlock {
   nn::LayerNorm norm{128};
   nn::Linear hidden{128, 4 * 128}, out{4 * 128, 128};
@@ -50,13 +50,14 @@ template <class Net> Work train_on(const Net& net, const Shape& inputs, int64_t 
 }
 
 Work with_batch(int64_t batch) {
-  return train_on(nn::Sequential(nn::Linear(784, 256), relu, nn::Linear(256, 128), relu, nn::Linear(128, 10)),
-                  {batch, 784}, 10);
+  return train_on(nn::Sequential(nn::Linear(128, 128), relu, nn::Linear(128, 128), relu, nn::Linear(128, 10)),
+                  {batch, 128}, 10);
 }
 Work with_width(int64_t width) {
   return train_on(nn::Sequential(nn::Linear(256, width), relu, nn::Linear(width, 256)), {256, 256}, 256);
 }
 Work with_depth(int64_t depth) { return train_on(DeepNet(depth, 0), {256, 128}, 128); }
+Work with_checkpoints(int64_t segment) { return train_on(DeepNet(16, segment), {512, 128}, 128); }
 
 struct Lstm {
   nn::LSTM layer{64, 128};
@@ -76,21 +77,18 @@ Work with_attention_length(int64_t length) {
   }};
 }
 
-struct Figures {
-  double seconds = INFINITY, bytes = 0;
-};
-
-/// How many bytes more than before its first steps the tensors hold at most, as a second thread sees it.
+/// How many bytes the tensors hold at most beyond what they held before the first step. A second thread looks again and
+/// again, for the peak lies somewhere inside the backward pass.
 double peak_growth(const Work& work) {
-  const int64_t before = allocator_statistics().bytes_in_use;
-  std::atomic<int64_t> most = before, samples = 0;
+  std::atomic<int64_t> before = 0, most = 0, samples = 0;
   std::jthread sampler([&](const std::stop_token& stop) {
-    for (; !stop.stop_requested(); ++samples) {
+    for (before = allocator_statistics().bytes_in_use; !stop.stop_requested(); ++samples) {
       most = std::max<int64_t>(most, allocator_statistics().bytes_in_use);
-      std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::microseconds(10));
     }
   });
-  for (int steps = 0; steps < 2 || samples < 10'000; ++steps) work.step();
+  while (samples == 0) std::this_thread::yield();
+  for (int steps = 0; steps < 2 || (samples < 500 && steps < 50); ++steps) work.step();
   return double(most - before);
 }
 
@@ -105,114 +103,117 @@ double shortest_seconds(const Work& work) {
   return shortest;
 }
 
-/// Something that is made larger step by step, and its measurements.
+/// Something that grows, mostly by doubling, and what was measured.
 struct Series {
   std::string name;
   std::vector<int64_t> sizes;
   Work (*prepare)(int64_t);
-  std::vector<Figures> figures = std::vector<Figures>(sizes.size());
+  std::vector<double> seconds = std::vector<double>(sizes.size(), INFINITY), bytes = std::vector<double>(sizes.size());
+
+  void measure() {
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      const Work work = prepare(sizes[i]);
+      bytes[i] = std::max(bytes[i], peak_growth(work));
+      seconds[i] = std::min(seconds[i], shortest_seconds(work));
+    }
+  }
+  /// By how many bytes the memory grew for each of the units that size i has more than the one before.
+  double bytes_each(size_t i) const { return (bytes[i] - bytes[i - 1]) / double(sizes[i] - sizes[i - 1]); }
 };
 
-/// The slope of the straight line through the logarithms, by least squares: p if y grows as xᵖ.
-double exponent(const Series& series, double Figures::*y) {
-  double n = 0, sum_x = 0, sum_y = 0, sum_xx = 0, sum_xy = 0;
-  for (size_t i = 0; i < series.sizes.size(); ++i) {
-    const double log_x = std::log(double(series.sizes[i])), log_y = std::log(series.figures[i].*y);
-    n += 1, sum_x += log_x, sum_y += log_y, sum_xx += log_x * log_x, sum_xy += log_x * log_y;
-  }
-  return (n * sum_xy - sum_x * sum_y) / (n * sum_xx - sum_x * sum_x);
+/// The exponent p if values grow as sizeᵖ and the sizes double: the slope of log2 y over 0, 1, 2, …, by least squares.
+double exponent(const std::vector<double>& values) {
+  double above = 0, below = 0, x = (1 - double(values.size())) / 2;
+  for (const double value : values) above += x * std::log2(value), below += x * x, ++x;
+  return above / below;
 }
 
-Chart draw(const std::vector<Series>& all, const char* label, double Figures::*y) {
-  Chart chart{.x_label = "size / first size", .y_label = label, .log_x = true, .log_y = true, .height = 380};
+Chart draw(const std::vector<Series>& all, const char* label, std::vector<double> Series::*values) {
+  Chart chart{.x_label = "size / first size", .y_label = label, .log_x = true, .log_y = true, .height = 400};
   for (const Series& series : all) {
-    Chart::Series& line = chart.series.emplace_back(Chart::Series{.name = series.name});
-    for (size_t i = 0; i < series.sizes.size(); ++i) {
-      line.x.push_back(double(series.sizes[i]) / double(series.sizes[0]));
-      line.y.push_back(series.figures[i].*y / series.figures[0].*y);
-    }
+    Chart::Series line{.name = series.name};
+    for (const int64_t size : series.sizes) line.x.push_back(double(size) / double(series.sizes[0]));
+    for (const double value : series.*values) line.y.push_back(value / (series.*values)[0]);
+    chart.series.push_back(line);
   }
-  for (const double power : {1., 2.}) {  // guides, dashed by gaps
-    Chart::Series& guide = chart.series.emplace_back(Chart::Series{.color = "#999", .line_width = 1, .markers = false});
-    for (int i = 0; i <= 3 * 20; ++i) {
-      guide.x.push_back(std::pow(16, i / 60.));
-      guide.y.push_back(i % 3 == 2 ? NAN : std::pow(guide.x.back(), power));
+  for (const double power : {1., 2.}) {
+    Chart::Series guide{.color = "#999", .line_width = 1, .markers = false};
+    for (int i = 0; i <= 80; ++i) {
+      guide.x.push_back(std::exp2(i / 20.));
+      guide.y.push_back(i % 3 == 2 ? NAN : std::exp2(power * i / 20.));  // gaps make dashes
     }
+    chart.series.push_back(guide);
   }
   return chart;
 }
 
-void print_row(const Figures& now, const Figures& first) {
-  std::printf(" | %.3f | %.2f | %.2f | %.2f |\n", now.seconds * 1e3, now.seconds / first.seconds, now.bytes / 1e6,
-              now.bytes / first.bytes);
+void print_growth(const std::vector<Series>& all) {
+  std::printf(
+      "| what grows | size | time, ms | / first | memory, MB | kB for each more |\n|---|---|---|---|---|---|\n");
+  for (const Series& now : all)
+    for (size_t i = 0; i < now.sizes.size(); ++i) {
+      std::printf("| %s | %lld | %.2f | %.2f | %.2f | ", now.name.c_str(), static_cast<long long>(now.sizes[i]),
+                  now.seconds[i] * 1e3, now.seconds[i] / now.seconds[0], now.bytes[i] / 1e6);
+      std::printf(i == 0 ? "|\n" : "%.2f |\n", i == 0 ? 0. : now.bytes_each(i) / 1e3);
+    }
+  std::printf("\n| what grows | exponent of the time | exponent of the memory |\n|---|---|---|\n");
+  for (const Series& now : all) {
+    std::vector<double> added;
+    for (size_t i = 1; i < now.sizes.size(); ++i) added.push_back(now.bytes[i] - now.bytes[i - 1]);
+    std::printf("| %s | %.2f | %.2f |\n", now.name.c_str(), exponent(now.seconds), exponent(added));
+  }
 }
 
-void run(int rounds, const std::string& svg) {
-  std::vector<Series> all{{"batch", {256, 512, 1024, 2048, 4096}, with_batch},
+void print_checkpoints(const Series& now) {
+  std::printf("\n| blocks a checkpoint | time, ms | / without | memory, MB | / without |\n|---|---|---|---|---|\n");
+  for (size_t i = 0; i < now.sizes.size(); ++i)
+    std::printf("| %s | %.2f | %.2f | %.2f | %.2f |\n", i == 0 ? "without" : std::to_string(now.sizes[i]).c_str(),
+                now.seconds[i] * 1e3, now.seconds[i] / now.seconds[0], now.bytes[i] / 1e6, now.bytes[i] / now.bytes[0]);
+}
+
+void run(const std::string& svg) {
+  std::vector<Series> all{{"batch", {512, 1024, 2048, 4096, 8192}, with_batch},
                           {"width", {256, 512, 1024, 2048, 4096}, with_width},
                           {"depth", {2, 4, 8, 16, 32}, with_depth},
                           {"length, LSTM", {32, 64, 128, 256, 512}, with_lstm_length},
-                          {"length, attention", {128, 256, 512, 1024, 2048}, with_attention_length}};
-  const auto with_checkpoints = [](int64_t segment) { return train_on(DeepNet(16, segment), {512, 128}, 128); };
-  all.push_back({"blocks a checkpoint", {0, 1, 2, 4, 8}, with_checkpoints});
+                          {"length, attention", {128, 256, 512, 1024, 2048}, with_attention_length},
+                          {"checkpoints", {0, 1, 2, 4, 8}, with_checkpoints}};
+  constexpr int rounds = 3;
   const Stopwatch stopwatch;
-  for (int round = 0; round < rounds; ++round)
+  for (int round = 1; round <= rounds; ++round)
     for (Series& series : all) {
-      if (stopwatch.seconds() > 2)
-        std::cerr << "round " << round + 1 << " of " << rounds << ": " << series.name << '\n';
-      for (size_t i = 0; i < series.sizes.size(); ++i) {
-        const Work work = series.prepare(series.sizes[i]);
-        Figures& figures = series.figures[i];
-        figures.bytes = std::max(figures.bytes, peak_growth(work));
-        figures.seconds = std::min(figures.seconds, shortest_seconds(work));
-      }
+      if (stopwatch.seconds() > 2) std::cerr << "round " << round << " of " << rounds << ": " << series.name << '\n';
+      series.measure();
     }
   const Series checkpoints = all.back();
   all.pop_back();
-
-  std::printf("| what grows | size | time, ms | / first | memory, MB | / first |\n|---|---|---|---|---|---|\n");
-  for (const Series& series : all)
-    for (size_t i = 0; i < series.sizes.size(); ++i) {
-      std::printf("| %s | %lld", series.name.c_str(), static_cast<long long>(series.sizes[i]));
-      print_row(series.figures[i], series.figures[0]);
-    }
-  std::printf("\n| what grows | exponent of the time | exponent of the memory |\n|---|---|---|\n");
-  for (const Series& series : all)
-    std::printf("| %s | %.2f | %.2f |\n", series.name.c_str(), exponent(series, &Figures::seconds),
-                exponent(series, &Figures::bytes));
-  std::printf("\n| blocks a checkpoint | time, ms | / none | memory, MB | / none |\n|---|---|---|---|---|\n");
-  for (size_t i = 0; i < checkpoints.sizes.size(); ++i) {
-    std::printf("| %s", i == 0 ? "no checkpoints" : std::to_string(checkpoints.sizes[i]).c_str());
-    print_row(checkpoints.figures[i], checkpoints.figures[0]);
-  }
+  print_growth(all);
+  print_checkpoints(checkpoints);
   if (!svg.empty())
-    write_svg(svg, {draw(all, "time / first time", &Figures::seconds), draw(all, "memory / first", &Figures::bytes)},
-              "A training step grows; dashed: slopes 1 and 2");
+    write_svg(svg,
+              {draw(all, "time / first time", &Series::seconds), draw(all, "memory / first memory", &Series::bytes)},
+              "How a training step grows; dashed: slopes 1 and 2");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) try {
   const std::string usage =
-      "usage: gradus_scaling [--threads N] [--rounds N] [--svg FILE]\n"
-      "Measures how the time and the memory of training steps grow, and prints tables in Markdown.\n"
-      "  --threads N  threads for the computation (default: 1)\n"
-      "  --rounds N   how often to come back to everything; the shortest time counts (default: 3)\n"
-      "  --svg FILE   also draws the tables\n";
-  int threads = 1, rounds = 3;
+      "usage: gradus_scaling [--threads N] [--svg FILE]\n"
+      "Prints how the time and the memory of training steps grow, as tables in Markdown; --svg also draws them.\n";
+  int threads = 1;
   std::string svg;
   for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
     if (option == "--help" || option == "-h") return std::cout << usage, 0;
     const char* value = i + 1 < argc ? argv[++i] : "";
     if (option == "--threads") threads = std::atoi(value);
-    else if (option == "--rounds") rounds = std::atoi(value);
     else if (option == "--svg" && *value) svg = value;
     else return std::cerr << usage, 2;
   }
-  if (threads < 1 || rounds < 1) return std::cerr << usage, 2;
+  if (threads < 1) return std::cerr << usage, 2;
   set_num_threads(threads);
-  run(rounds, svg);
+  run(svg);
   return 0;
 } catch (const std::exception& error) {
   std::cerr << error.what() << '\n';
