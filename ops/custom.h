@@ -95,7 +95,8 @@ template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, 
         // A lone gradient may take the place of a dy that nobody else holds.
         const bool in_place = computed == 1 && handed_on == 0 && is_ours_alone(dy);
         for (size_t i = 0; i < N; ++i)
-          if (wanted[i]) gradients[i] = same[i] || in_place ? dy : Tensor::empty(dy.shape(), dy.dtype(), dy.device());
+          if (wanted[i])
+            gradients[i] = same[i] || in_place ? dy : Tensor::empty(dy.shape(), dy.dtype(), dy.device());
         if (computed == 0) return;
         if (!dy.device().is_cpu()) {
           const std::array outputs{wanted[I] && !same[I] ? gradients[I] : Tensor()...};

@@ -24,17 +24,17 @@ struct ResidualBlock {
 
 struct DeepNet {
   std::vector<ResidualBlock> blocks;
-  int64_t segment;  ///< so many blocks between two checkpoints; 0: none
-
+  int64_t segment;  ///< so many blocks to a checkpoint; 0: no checkpoints
   DeepNet(int64_t depth, int64_t blocks_a_checkpoint) : blocks(size_t(depth)), segment(blocks_a_checkpoint) {}
-  Tensor run(Tensor x, size_t first, size_t last) const {
-    for (size_t i = first; i < last; ++i) x = blocks[i](x);
-    return x;
-  }
   Tensor operator()(Tensor x) const {
-    if (segment == 0) return run(x, 0, blocks.size());
-    for (size_t first = 0, count = size_t(segment); first < blocks.size(); first += count)
-      x = checkpoint([=, this](const Tensor& y) { return run(y, first, std::min(first + count, blocks.size())); }, x);
+    const size_t count = segment ? size_t(segment) : blocks.size();
+    for (size_t first = 0; first < blocks.size(); first += count) {
+      const auto part = [=, this](Tensor y) {
+        for (size_t i = first; i < std::min(first + count, blocks.size()); ++i) y = blocks[i](y);
+        return y;
+      };
+      x = segment ? checkpoint(part, x) : part(x);
+    }
     return x;
   }
   GRADUS_FIELDS(blocks, segment)
@@ -92,17 +92,6 @@ double peak_growth(const Work& work) {
   return double(most - before);
 }
 
-double shortest_seconds(const Work& work) {
-  double shortest = INFINITY;
-  const Stopwatch all;
-  for (int steps = 0; steps < 3 || all.seconds() < 0.1; ++steps) {
-    const Stopwatch one;
-    work.step();
-    shortest = std::min(shortest, one.seconds());
-  }
-  return shortest;
-}
-
 /// Something that grows, mostly by doubling, and what was measured.
 struct Series {
   std::string name;
@@ -114,11 +103,14 @@ struct Series {
     for (size_t i = 0; i < sizes.size(); ++i) {
       const Work work = prepare(sizes[i]);
       bytes[i] = std::max(bytes[i], peak_growth(work));
-      seconds[i] = std::min(seconds[i], shortest_seconds(work));
+      const Stopwatch all;
+      for (int steps = 0; steps < 3 || all.seconds() < 0.15; ++steps) {
+        const Stopwatch one;
+        work.step();
+        seconds[i] = std::min(seconds[i], one.seconds());
+      }
     }
   }
-  /// By how many bytes the memory grew for each of the units that size i has more than the one before.
-  double bytes_each(size_t i) const { return (bytes[i] - bytes[i - 1]) / double(sizes[i] - sizes[i - 1]); }
 };
 
 /// The exponent p if values grow as sizeᵖ and the sizes double: the slope of log2 y over 0, 1, 2, …, by least squares.
@@ -148,20 +140,24 @@ Chart draw(const std::vector<Series>& all, const char* label, std::vector<double
 }
 
 void print_growth(const std::vector<Series>& all) {
+  std::string exponents = "\n| what grows | exponent of the time | exponent of the memory |\n|---|---|---|\n";
   std::printf(
       "| what grows | size | time, ms | / first | memory, MB | kB for each more |\n|---|---|---|---|---|---|\n");
-  for (const Series& now : all)
+  for (const Series& now : all) {
+    std::vector<double> added;
     for (size_t i = 0; i < now.sizes.size(); ++i) {
       std::printf("| %s | %lld | %.2f | %.2f | %.2f | ", now.name.c_str(), static_cast<long long>(now.sizes[i]),
                   now.seconds[i] * 1e3, now.seconds[i] / now.seconds[0], now.bytes[i] / 1e6);
-      std::printf(i == 0 ? "|\n" : "%.2f |\n", i == 0 ? 0. : now.bytes_each(i) / 1e3);
+      if (i > 0) added.push_back(now.bytes[i] - now.bytes[i - 1]);
+      if (i > 0) std::printf("%.2f ", added.back() / 1e3 / double(now.sizes[i] - now.sizes[i - 1]));
+      std::printf("|\n");
     }
-  std::printf("\n| what grows | exponent of the time | exponent of the memory |\n|---|---|---|\n");
-  for (const Series& now : all) {
-    std::vector<double> added;
-    for (size_t i = 1; i < now.sizes.size(); ++i) added.push_back(now.bytes[i] - now.bytes[i - 1]);
-    std::printf("| %s | %.2f | %.2f |\n", now.name.c_str(), exponent(now.seconds), exponent(added));
+    char line[100];
+    std::snprintf(line, sizeof line, "| %s | %.2f | %.2f |\n", now.name.c_str(), exponent(now.seconds),
+                  exponent(added));
+    exponents += line;
   }
+  std::printf("%s", exponents.c_str());
 }
 
 void print_checkpoints(const Series& now) {
@@ -201,19 +197,13 @@ int main(int argc, char** argv) try {
   const std::string usage =
       "usage: gradus_scaling [--threads N] [--svg FILE]\n"
       "Prints how the time and the memory of training steps grow, as tables in Markdown; --svg also draws them.\n";
-  int threads = 1;
-  std::string svg;
-  for (int i = 1; i < argc; ++i) {
-    const std::string option = argv[i];
-    if (option == "--help" || option == "-h") return std::cout << usage, 0;
-    const char* value = i + 1 < argc ? argv[++i] : "";
-    if (option == "--threads") threads = std::atoi(value);
-    else if (option == "--svg" && *value) svg = value;
-    else return std::cerr << usage, 2;
-  }
-  if (threads < 1) return std::cerr << usage, 2;
+  const int threads = workloads::take_threads(argc, argv);
+  const std::string option = argc > 1 ? argv[1] : "";
+  if (option == "--help" || option == "-h") return std::cout << usage, 0;
+  const bool plot = argc == 3 && option == "--svg";
+  if (threads < 1 || (argc > 1 && !plot)) return std::cerr << usage, 2;
   set_num_threads(threads);
-  run(svg);
+  run(plot ? argv[2] : "");
   return 0;
 } catch (const std::exception& error) {
   std::cerr << error.what() << '\n';
