@@ -198,8 +198,8 @@ std::string draw(const Chart& chart) {
   for (const auto& limits : {chart.x_limits, chart.y_limits})
     if (limits && !(limits->low < limits->high && std::isfinite(limits->high - limits->low)))
       fail(fmt::format("the limits {} and {} are not in rising order", limits->low, limits->high));
-  if (chart.log_y && chart.y_limits && chart.y_limits->low <= 0)
-    fail(fmt::format("a logarithmic scale cannot begin at {}", chart.y_limits->low));
+  for (const auto& limits : {chart.log_x ? chart.x_limits : std::nullopt, chart.log_y ? chart.y_limits : std::nullopt})
+    if (limits && limits->low <= 0) fail(fmt::format("a logarithmic scale cannot begin at {}", limits->low));
 
   std::string svg;
   double top = gap;
@@ -209,7 +209,7 @@ std::string draw(const Chart& chart) {
   }
   if (const int rows = draw_legend(svg, chart, top)) top += rows * legend_row + 6;
   const double width = chart.width - left - right, height = chart.height - top - bottom;
-  const Axis x(chart.series, &Chart::Series::x, false, chart.x_limits, std::max(2, int(width / 60)));
+  const Axis x(chart.series, &Chart::Series::x, chart.log_x, chart.x_limits, std::max(2, int(width / 60)));
   const Axis y(chart.series, &Chart::Series::y, chart.log_y, chart.y_limits, std::max(2, int(height / 36)));
   draw_axes(svg, chart, x, y, top);
   // An inner svg element cuts off what lies outside of it.

@@ -26,7 +26,7 @@ struct Chart {
 
   std::string title = {}, x_label = {}, y_label = {};
   std::vector<Series> series = {};
-  bool log_y = false;                                  ///< a logarithmic scale for y
+  bool log_x = false, log_y = false;                   ///< a logarithmic scale for x, for y
   std::optional<Limits> x_limits = {}, y_limits = {};  ///< what is shown; unset: everything
   double width = 480, height = 340;                    ///< in pixels
 };

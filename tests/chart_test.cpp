@@ -55,6 +55,9 @@ TEST_CASE("chart: a logarithmic scale") {
   const Texts line = lines(draw({0, 1, 2}, {1, 10, 100}, true));
   REQUIRE(line.size() == 1);
   CHECK(line[0] == "M14.7 271.6L199.0 141.0L383.3 10.4");  // equal factors are equal distances
+  const std::string both = to_svg({{.series = {{.x = {1, 10, 100}, .y = {1, 10, 100}}}, .log_x = true, .log_y = true}});
+  CHECK(lines(both) == line);
+  CHECK(x_ticks(both) == Texts{"1", "2", "5", "10", "20", "50", "100"});
 }
 
 TEST_CASE("chart: a line has a gap where there is no number to show") {
