@@ -40,11 +40,11 @@ class Program {
  private:
   TemporaryFolder folder_;
   std::string path_;
-  KeepValues keep_;
 };
 
 // A small network.
 Derivation example() {
+  const KeepValues keep;
   static const Program program("mlp.cpp",
                                "const Tensor hidden = tanh(matmul(x, W1)).named(\"h\");\n"
                                "const Tensor fit = cross_entropy(matmul(hidden, W2), t);\n"
@@ -219,6 +219,7 @@ TEST_CASE("document: a check that fails, and one that cannot be made, are told")
 
 TEST_CASE("document: names and lines of source may hold any characters") {
   const std::string name = "$\\input{x}|<b>\"\x01\n\\end{document}``` a_b~c^d%#&θé日′";
+  const KeepValues keep;
   const Program program("p`$|_.cpp", "x; // ```\\input{y} $ | <b> ` % \x1b[1m\n");
   const auto derive = [&](const Tensor& x) -> Derivation {
     return program.at(1, [&] { return sum(tanh(x.named(name).requires_grad())); });

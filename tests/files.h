@@ -17,7 +17,7 @@ namespace gradus::files {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "gradus-XXXXXX").string();
+    std::string name = (std::filesystem::temp_directory_path() / "gradus-").string() + std::string(6, 'X');
     if (!mkdtemp(name.data())) throw std::runtime_error("cannot make a temporary folder");
     path_ = name;
   }

@@ -95,15 +95,15 @@ TEST_CASE("reductions: every choice of dimensions, dtype and layout, against pla
 TEST_CASE("reductions: long sums are exact to the last digits and the same on any number of threads") {
   manual_seed(2);
   const int before = num_threads();
-  const Tensor x = rand({3'000'000}), table = reshape(x, {3000, 1000});
+  const Tensor x = rand({3'000'000}), table = reshape(x, {1200, 2500});
   const Tensor exact = to(x, float64);
   std::vector<Tensor> results;
   for (int threads : {1, 2, 3}) {
     set_num_threads(threads);
     const Tensor total = sum(x);
     CHECK(total.item<double>() == doctest::Approx(sum(exact).item<double>()).epsilon(2e-7));
-    CHECK(distance(sum(table, 0), sum(reshape(exact, {3000, 1000}), 0)) < 1e-6);
-    CHECK(distance(sum(table, 1), sum(reshape(exact, {3000, 1000}), 1)) < 1e-6);
+    CHECK(distance(sum(table, 0), sum(reshape(exact, {1200, 2500}), 0)) < 1e-6);
+    CHECK(distance(sum(table, 1), sum(reshape(exact, {1200, 2500}), 1)) < 1e-6);
     results.push_back(total + sum(table, 0) + sum(sum(table, 1)) + sum(t(table), 1) + logsumexp(table, 0) +
                       var(table, 0));
   }

@@ -64,6 +64,20 @@ TEST_CASE("views: copies of any layout hold the same values") {
   }
 }
 
+TEST_CASE("views: copies of transposed tensors, wider than the registers and the cache lines") {
+  for (const Dtype dtype : {float32, float64, bfloat16, int64})
+    for (const Shape& shape : std::vector<Shape>{{8, 8}, {9, 40}, {37, 53}, {300, 257}, {3, 17, 300}, {5, 9, 2, 33}}) {
+      CAPTURE(shape);
+      const Tensor x = to(reshape(arange(shape.numel()), shape), dtype);
+      for (int d = 0; d + 1 < x.dim(); ++d) {
+        const Tensor turned = transpose(x, d, -1);
+        CHECK(contiguous(turned).to_vector<double>() == by_element(turned));
+        const Tensor part = narrow(turned, -1, 1, turned.size(-1) - 1);
+        CHECK(contiguous(part).to_vector<double>() == by_element(part));
+      }
+    }
+}
+
 TEST_CASE("views: reshape keeps the order of the values, whatever the layout") {
   int64_t shared = 0;
   for (int round = 0; round < 2000; ++round) {

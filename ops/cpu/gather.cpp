@@ -120,7 +120,7 @@ template <class T> bool copy_transposed(const Tensor& from, const Tensor& to) {
 }  // namespace
 
 void copy(const Tensor& from, const Tensor& to) {
-  if (from.dtype() == to.dtype() && to.is_contiguous() && from.dim() >= 2) {
+  if (from.dtype() == to.dtype() && to.is_contiguous()) {
     if (from.dtype() == float32 && copy_transposed<float>(from, to)) return;
     if (from.dtype() == float64 && copy_transposed<double>(from, to)) return;
   }

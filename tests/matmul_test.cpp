@@ -1,0 +1,77 @@
+// Matrix products of all sizes against plain loops: the tiny ones, those that Eigen packs on its stack or in our
+// memory, those cut into bands for threads.
+
+#include "ops/matmul.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "core/threads.h"
+#include "ops/create.h"
+#include "ops/view.h"
+
+using namespace gradus;
+
+namespace {
+
+// The largest difference of an element from its sum in double, in units of the sum of its terms' sizes.
+double error(const Tensor& y, const Tensor& a, const Tensor& b, const Tensor& bias) {
+  const int64_t m = a.size(0), k = a.size(1), n = b.size(1);
+  REQUIRE(y.shape() == Shape{m, n});
+  const std::vector<double> left = a.to_vector<double>(), right = b.to_vector<double>(), values = y.to_vector<double>(),
+                            added = bias.to_vector<double>();
+  double worst = 0;
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      double sum = added[size_t(j)], size = std::abs(sum) + 1e-3;
+      for (int64_t l = 0; l < k; ++l) {
+        const double term = left[size_t(i * k + l)] * right[size_t(l * n + j)];
+        sum += term, size += std::abs(term);
+      }
+      worst = std::max(worst, std::abs(values[size_t(i * n + j)] - sum) / size);
+    }
+  return worst;
+}
+
+void check(int64_t m, int64_t n, int64_t k) {
+  CAPTURE(m);
+  CAPTURE(n);
+  CAPTURE(k);
+  for (const Dtype dtype : {float32, float64}) {
+    const double allowed = dtype == float32 ? 1e-6 : 1e-14;
+    const Tensor a = randn({m, k}, dtype), b = randn({k, n}, dtype), bias = randn({n}, dtype), none = zeros({n}, dtype);
+    const Tensor turned_a = t(contiguous(t(a))), turned_b = t(contiguous(t(b)));
+    for (const Tensor& left : {a, turned_a})
+      for (const Tensor& right : {b, turned_b}) {
+        CHECK(error(matmul(left, right), a, b, none) < allowed);
+        CHECK(error(linear(left, t(right), bias), a, b, bias) < allowed);
+      }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("matmul: tiny products of every shape and layout") {
+  manual_seed(1);
+  for (const int64_t m : {1, 2, 15, 16, 17, 33})
+    for (const int64_t n : {1, 2, 15, 16, 17, 33})
+      for (const int64_t k : {0, 1, 2, 15, 16, 17, 33}) check(m, n, k);
+}
+
+TEST_CASE("matmul: a sum of no terms is zero, however large the result") {
+  check(3000, 3, 0);
+  check(3, 3000, 0);
+}
+
+TEST_CASE("matmul: large products of every layout") {
+  manual_seed(2);
+  const int before = num_threads();
+  for (const int threads : {1, 2}) {
+    set_num_threads(threads);
+    for (const auto& [m, n, k] : std::vector<std::array<int64_t, 3>>{
+             {64, 64, 64}, {1, 300, 400}, {300, 1, 400}, {129, 257, 65}, {7, 500, 300}, {500, 7, 300}, {260, 130, 270}})
+      check(m, n, k);
+  }
+  set_num_threads(before);
+}
