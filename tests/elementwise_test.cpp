@@ -262,3 +262,24 @@ TEST_CASE("elementwise: the same bits with one thread and with two") {
   }
   set_num_threads(before);
 }
+
+TEST_CASE("elementwise: operands repeated along the leading dimensions of large tensors") {
+  const int before = num_threads();
+  manual_seed(6);
+  const Shape shape{7, 40, 301};
+  const Tensor x = rand(shape), dy = rand(shape);
+  for (int threads : {1, 2}) {
+    set_num_threads(threads);
+    for (const Shape& repeated : std::vector<Shape>{{301}, {40, 301}, {40, 1}, {1, 1}, {7, 1, 1}, {1, 40, 301}}) {
+      CAPTURE(repeated);
+      const Tensor part = rand(repeated).requires_grad();
+      const Tensor written_out = contiguous(expand(part.detach(), shape)).requires_grad();
+      CHECK(distance(part * x, written_out * x) == 0);
+      CHECK(distance(x - part, x - written_out) == 0);
+      const Tensor other = x.detach().requires_grad();
+      CHECK(distance(grad({other * part}, {other}, {}, {dy})[0], dy * written_out) == 0);
+      CHECK(distance(grad(sum(other * part), other), contiguous(expand(part.detach(), shape))) == 0);
+    }
+  }
+  set_num_threads(before);
+}

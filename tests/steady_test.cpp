@@ -39,7 +39,7 @@ template <class Net, class Loss> void check_steady(const Net& net, Loss&& loss) 
   }
   touched = page_faults() - touched;
   CHECK(allocator_statistics().system_allocations == asked);
-  CHECK(touched < 8);  // the stack and the like may still grow by a page
+  CHECK(touched < 64);  // stacks and the like may still grow by a few; one block from the system a step has 6 x 32
 }
 
 }  // namespace

@@ -43,7 +43,8 @@ template <class A, class B, class Out> void add_product(const A& a, const B& b, 
 
 /// out = a · b.
 template <class A, class B, class Out> void set_product(const A& a, const B& b, Out&& out) {
-  out.setZero();
+  for (Eigen::Index i = 0; i < out.rows(); ++i)
+    std::fill_n(out.data() + i * out.outerStride(), out.cols(), typename A::Scalar(0));
   add_product(a, b, out);
 }
 
