@@ -39,6 +39,20 @@ template <class T> struct exact_logistic_op : scalar_logistic_op<T> {
   template <class P> P packetOp(const P& x) const { return zero_where_tiny<T>(x, scalar_logistic_op<T>::packetOp(x)); }
 };
 template <class T> struct functor_traits<exact_logistic_op<T>> : functor_traits<scalar_logistic_op<T>> {};
+
+// Eigen's powers of −0 and −∞ lack the sign that odd exponents leave.
+template <class T> struct signed_pow_op : binary_op_base<T, T> {
+  using result_type = T;
+  T operator()(const T& x, const T& exponent) const { return numext::pow(x, exponent); }
+  template <class P> P packetOp(const P& x, const P& exponent) const {
+    const P half = pmul(exponent, pset1<P>(T(0.5))), size = pabs(x);
+    const P odd = pand(pcmp_eq(pfloor(exponent), exponent), pcmp_lt(pfloor(half), half));
+    const P special = por(pcmp_eq(size, pzero(x)), pcmp_eq(size, pset1<P>(NumTraits<T>::infinity())));
+    return por(generic_pow(x, exponent), pand(pand(x, pset1<P>(T(-0.))), pand(odd, special)));
+  }
+};
+template <> struct scalar_pow_op<float, float> : signed_pow_op<float> {};
+template <> struct scalar_pow_op<double, double> : signed_pow_op<double> {};
 }  // namespace internal
 
 // A NaN in either operand gives NaN.
