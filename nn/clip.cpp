@@ -2,38 +2,42 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 
 #include "core/node.h"
 #include "ops/arithmetic.h"
+#include "ops/join.h"
 #include "ops/reduce.h"
+#include "ops/view.h"
 
 namespace gradus {
 
-double clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, double norm_type, Location where) {
+Tensor clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, double norm_type,
+                       bool error_if_nonfinite, Location where) {
   const Scope scope("clip_grad_norm_", where);
   const NoGrad no_grad;
   if (!(max_norm >= 0)) fail(fmt::format("max_norm is {}; it must be at least 0", max_norm));
   if (!(norm_type > 0)) fail(fmt::format("norm_type is {}; it must be greater than 0", norm_type));
-  const bool infinite = std::isinf(norm_type);
-  double total = 0;
-  for (const Tensor& parameter : parameters) {
-    const Tensor grad = parameter.grad();
-    if (!grad.defined() || grad.numel() == 0) continue;
-    if (infinite) {
-      const double largest = amax(abs(grad)).item<double>();
-      if (!(largest <= total)) total = largest;  // NaN, too
-    } else {
-      total += norm_type == 2 ? std::pow(norm(grad).item<double>(), 2) : sum(pow(abs(grad), norm_type)).item<double>();
-    }
+  const auto norm_of = [&](const Tensor& x) {
+    if (norm_type == 2) return norm(x);
+    return std::isinf(norm_type) ? amax(abs(x)) : pow(to(sum(pow(abs(x), norm_type)), float64), 1 / norm_type);
+  };
+  std::vector<Tensor> norms;
+  for (const Tensor& parameter : parameters)
+    if (const Tensor grad = parameter.grad(); grad.defined() && grad.numel() > 0)
+      norms.push_back(to(to(norm_of(grad), float64), norms.empty() ? grad.device() : norms[0].device()));
+  if (norms.empty()) return Tensor(0., float64);
+  const Tensor total = norm_of(stack(norms));
+  if (error_if_nonfinite) {
+    const double value = total.item<double>();
+    if (!std::isfinite(value)) fail(fmt::format("the norm of the gradients is {}", value));
+    if (value + 1e-6 <= max_norm) return total;
   }
-  if (!infinite) total = std::pow(total, 1 / norm_type);
-  if (!std::isfinite(total)) fail(fmt::format("the norm of the gradients is {}", total));
   // The scaled gradient is a new tensor: the old one may be a view, or be shared with another parameter.
-  if (const double factor = max_norm / (total + 1e-6); factor < 1)
-    for (const Tensor& parameter : parameters)
-      if (const Tensor grad = parameter.grad(); grad.defined()) parameter.set_grad(grad * factor);
+  const Tensor factor = minimum(max_norm / (total + 1e-6), 1.);
+  for (const Tensor& parameter : parameters)
+    if (const Tensor grad = parameter.grad(); grad.defined())
+      parameter.set_grad(grad * to(to(factor, grad.device()), grad.dtype()));
   return total;
 }
 

@@ -4,6 +4,7 @@
 
 #include "nn/clip.h"
 #include "ops/create.h"
+#include "ops/view.h"
 #include "tests/golden.h"
 
 using namespace gradus;
@@ -20,7 +21,7 @@ StateDict clipped(const golden::Case& one, const auto& clip) {
   }
   StateDict results;
   if constexpr (std::is_void_v<decltype(clip(parameters))>) clip(parameters);
-  else results["norm"] = Tensor(clip(parameters), one.dtype);
+  else results["norm"] = to(clip(parameters), one.dtype);
   for (size_t i = 0; i < 2; ++i) results["clipped." + std::to_string(i)] = parameters[i].grad();
   return results;
 }

@@ -336,16 +336,16 @@ TEST_CASE("clip_grad_norm_ scales all gradients together, as libtorch does") {
     b.set_grad(Tensor({-12}, {1}));
   };
   reset();
-  CHECK(clip_grad_norm_({a, b, none}, 1) == doctest::Approx(13));
+  CHECK(clip_grad_norm_({a, b, none}, 1).item<double>() == doctest::Approx(13));
   CHECK(a.grad().at(0) == doctest::Approx(3. / 13));
   CHECK(b.grad().at(0) == doctest::Approx(-12. / 13));
   reset();
-  CHECK(clip_grad_norm_({a, b}, 20) == doctest::Approx(13));
+  CHECK(clip_grad_norm_({a, b}, 20).item<double>() == doctest::Approx(13));
   CHECK(a.grad().at(1) == 4);
-  CHECK(clip_grad_norm_({a, b}, 100, 1) == doctest::Approx(19));
-  CHECK(clip_grad_norm_({a, b}, 6, std::numeric_limits<double>::infinity()) == doctest::Approx(12));
+  CHECK(clip_grad_norm_({a, b}, 100, 1).item<double>() == doctest::Approx(19));
+  CHECK(clip_grad_norm_({a, b}, 6, std::numeric_limits<double>::infinity()).item<double>() == doctest::Approx(12));
   CHECK(a.grad().at(1) == doctest::Approx(2));
-  CHECK(clip_grad_norm_({none}, 1) == 0);
+  CHECK(clip_grad_norm_({none}, 1).item<double>() == 0);
   CHECK_FALSE(none.grad().defined());
 }
 
