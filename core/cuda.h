@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "core/device.h"
+#include "core/host_device.h"
 #include "core/storage.h"
 
 namespace gradus::cuda {
@@ -23,17 +24,40 @@ std::function<void()> record_event(Device device);
 /// this function returns launches it. Until that is destroyed, tensors that the step reads must stay alive; new inputs
 /// are assigned to them in place. Those that the step made hold the values of the last launch.
 ///
-/// Whatever the program itself computed stays as it was when recorded: numbers, shapes, learning rates. Errors are a
-/// step that reads values on the CPU or copies from there, draws random numbers, or asks for an optimiser's step that
-/// depends on the number of steps. Indices are not checked.
+/// Each launch draws random numbers anew for dropout, from generators that must stay alive, too, and takes an
+/// optimiser's step with the settings (the learning rate, say) and the number of steps as they are then. Whatever else
+/// the program itself does, it does only when the step is recorded: numbers and shapes stay what they were, schedules
+/// and seeds are set between launches. Errors are a step that reads values on the CPU, copies from there, or makes
+/// random tensors. Indices are not checked. One thread at a time may launch a graph.
 std::function<void()> graphed(const std::function<void()>& step, Device device = Device::cuda());
 /// Whether this thread is recording.
 bool is_capturing();
+
+/// What the program computes and a kernel is given. Recorded in a graph, the kernel finds it in the device's memory,
+/// where it is written anew before each launch.
+template <class T> struct PerLaunch {
+  T value;
+  const T* latest = nullptr;  // null if it is not recorded
+  GRADUS_FN T get() const {
+    T result = value;
+    if (latest) result = *latest;
+    return result;
+  }
+};
+template <class T> PerLaunch(T) -> PerLaunch<T>;
+/// Has `compute` write that many bytes before each launch of the graph that is being recorded. Returns where the device
+/// finds them.
+const void* computed_each_launch(size_t bytes, std::function<void(void*)> compute);
+/// Memory that the graph being recorded reads lives as long as the graph.
+void keep_for_launches(Ref<Storage> memory);
 
 /// Whether products of float32 matrices may round their factors to 10 bits of mantissa (TF32), which Tensor Cores
 /// multiply many times as fast. False at the start.
 bool allow_tf32();
 void set_allow_tf32(bool allow);
+
+/// So few bytes of the program's memory are sent to a device with a kernel's arguments: nobody waits for them.
+constexpr size_t sent_at_once = 1024;
 
 /// What the core asks of the CUDA library. Errors of the driver are gradus::Error.
 struct Runtime {

@@ -43,6 +43,14 @@ struct GeneratorState {
   bool operator==(const GeneratorState&) const = default;
 };
 
+class Generator;
+
+namespace cuda {
+/// Has each launch of the graph that is being recorded set counters aside anew, as many as the recorded step does.
+/// Returns where the device finds the state that stands for `drawn`.
+const GeneratorState* drawn_each_launch(Generator& generator, GeneratorState drawn);
+}  // namespace cuda
+
 /// A source of random numbers. Thread-safe: each caller gets counters of its own.
 class Generator {
  public:
@@ -59,13 +67,23 @@ class Generator {
   /// Sets `counters` counters aside for the caller; returns the seed and the first of them.
   GeneratorState reserve(uint64_t counters) {
     if (cuda::is_capturing()) fail("a CUDA graph would draw the same random numbers at each launch");
+    return take(counters);
+  }
+  /// The same for what a device computes; recorded in a CUDA graph, it has other counters at each launch.
+  cuda::PerLaunch<GeneratorState> reserve(uint64_t counters, Device device) {
+    if (device.is_cpu() || !cuda::is_capturing()) return {reserve(counters)};
+    const GeneratorState first = take(counters);
+    return {first, cuda::drawn_each_launch(*this, first)};
+  }
+
+ private:
+  GeneratorState take(uint64_t counters) {
     const std::lock_guard lock(mutex_);
     const GeneratorState first = state_;
     state_.offset += counters;
     return first;
   }
 
- private:
   mutable std::mutex mutex_;
   GeneratorState state_;
 };

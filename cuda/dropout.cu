@@ -12,7 +12,8 @@ namespace {
 // its lanes access neighbours: of the 128 elements, lane l has the (32 j + l)th, and needs word l % 4 of lane 8 j + l
 // / 4.
 template <class T>
-__global__ void drop_elements(GeneratorState state, float p, T scale, int64_t count, Source x, Target y) {
+__global__ void drop_elements(PerLaunch<GeneratorState> random, float p, T scale, int64_t count, Source x, Target y) {
+  const GeneratorState state = random.get();
   for (int64_t first = warp_in_grid() * 128; first < count; first += warps_in_grid() * 128) {
     const std::array<uint32_t, 4> words = philox(state.seed, state.offset + uint64_t(first / 4 + lane()));
     for (int j = 0; j < 4; ++j) {
@@ -29,7 +30,7 @@ __global__ void drop_elements(GeneratorState state, float p, T scale, int64_t co
 
 }  // namespace
 
-void dropout(const Tensor& x, double p, GeneratorState state, const Tensor& y) {
+void dropout(const Tensor& x, double p, const PerLaunch<GeneratorState>& state, const Tensor& y) {
   const double scale = p < 1 ? 1 / (1 - p) : 0;
   visit_floating(y.dtype(), [&]<class, class T>() {
     launch_for((y.numel() + 3) / 4, y.device(), drop_elements<T>, state, float(p), T(scale), y.numel(), Source(x),

@@ -91,9 +91,10 @@ template <class Op> void map_backward(const void* settings, const Tensor& dy, st
 }
 
 // One step of an optimiser for each element of a parameter.
-template <class T, class Rule, size_t... S> __global__ void update_elements(Rule rule, int64_t count, Source p,
+template <class T, class Rule, size_t... S> __global__ void update_elements(PerLaunch<Rule> now, int64_t count, Source p,
                                                                             Source grad, Target result,
                                                                             std::array<T*, sizeof...(S)> state) {
+  const Rule rule = now.get();
   for (int64_t i = thread_in_grid(); i < count; i += threads_in_grid()) {
     T value = p.load<T>(i), values[] = {state[S] ? state[S][i] : T(0)...};
     rule(value, grad.load<T>(i), values[S]...);
@@ -106,7 +107,7 @@ template <class Rule>
 void update(const void* settings, const Tensor& parameter, const Tensor& grad, std::span<const Tensor> state) {
   const auto run = [&]<class T, size_t... S>(T, std::index_sequence<S...>) {
     launch_for(parameter.numel(), parameter.device(), update_elements<T, Rule, S...>,
-               *static_cast<const Rule*>(settings), parameter.numel(), Source(parameter), Source(grad),
+               *static_cast<const PerLaunch<Rule>*>(settings), parameter.numel(), Source(parameter), Source(grad),
                Target(parameter), std::array{(state[S].defined() ? pointer<T>(state[S]) : nullptr)...});
   };
   constexpr auto states = std::make_index_sequence<Rule::states>();

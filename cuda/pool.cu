@@ -1,5 +1,6 @@
 // Pooling and interpolation: each pixel of a result is made of a few rows and columns of its image, given by Taps.
 
+#include "core/constant.h"
 #include "cuda/device.h"
 #include "cuda/view.h"
 
@@ -15,11 +16,12 @@ struct Axis {
       : inputs(taps.inputs), outputs(taps.outputs()), start(memory), index(memory + taps.start.size()) {}
 };
 
-// Vectors behind each other on the device, copied all at once, since such a copy waits for the device.
+// Vectors behind each other on the device.
 template <class T, class... Vector> Tensor joined_on(Device device, const Vector&... vectors) {
-  std::vector<T> all;
+  std::vector<double> all;
   (all.insert(all.end(), vectors.begin(), vectors.end()), ...);
-  return tensor(all).copied_to(device);
+  const char* what = std::is_same_v<T, float> ? "float32 taps" : std::is_same_v<T, double> ? "float64 taps" : "taps";
+  return constant(what, all, device, [&] { return tensor(std::vector<T>(all.begin(), all.end())); });
 }
 
 Tensor places_on(Device device, const Taps& rows, const Taps& columns) {

@@ -98,10 +98,11 @@ class Staging {
   std::vector<Staged> blocks_;
 };
 
-// A number goes as an argument of a kernel: nobody waits for it, and a graph can record it.
-__global__ void store_bytes(uint64_t bytes, int count, unsigned char* to) {
-  if (int(threadIdx.x) < count) to[threadIdx.x] = static_cast<unsigned char>(bytes >> (8 * threadIdx.x));
-}
+// What is sent with a kernel: nobody waits for it.
+struct Bytes {
+  unsigned char values[sent_at_once];
+};
+__global__ void store_bytes(Bytes bytes, unsigned char* to) { to[threadIdx.x] = bytes.values[threadIdx.x]; }
 
 void copy_memory(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
   const cudaMemcpyKind kind = to_device.is_cpu()     ? cudaMemcpyDeviceToHost
@@ -115,11 +116,13 @@ void copy_memory(void* to, Device to_device, const void* from, Device from_devic
     return wait_for(from_device);
   }
   const Device device = to_device.is_cpu() ? from_device : to_device;
-  if (uint64_t word = 0; kind == cudaMemcpyHostToDevice && bytes <= sizeof(word)) {
-    std::memcpy(&word, from, bytes);
-    return launch_grid(1, sizeof(word), device, store_bytes, word, int(bytes), static_cast<unsigned char*>(to));
+  const bool is_number = kind == cudaMemcpyHostToDevice && bytes <= sizeof(double);  // which a graph may record
+  if (kind != cudaMemcpyDeviceToDevice && !is_number) forbid_recording();
+  if (kind == cudaMemcpyHostToDevice && bytes <= sent_at_once) {
+    Bytes argument{};
+    std::memcpy(argument.values, from, bytes);
+    return launch_grid(1, unsigned(bytes), device, store_bytes, argument, static_cast<unsigned char*>(to));
   }
-  if (kind != cudaMemcpyDeviceToDevice) forbid_recording();
   const DeviceGuard guard(device);
   static Staging& staging = *new Staging;  // never destroyed: the driver may be gone by then
   if (kind == cudaMemcpyHostToDevice && bytes <= size_t(64) << 20) return staging.copy(to, device, from, bytes);

@@ -28,8 +28,7 @@ struct Slot {
   double initial = 0;
 };
 
-// What each optimiser is: a name, rules for its settings, what it remembers, the update for step number `step`,
-// and whether that depends on the number.
+// What each optimiser is: a name, rules for its settings, what it remembers, the update for step number `step`.
 
 constexpr const char* name_of(const SGDOptions&) { return "SGD"; }
 void check(const SGDOptions& o) {
@@ -43,8 +42,6 @@ std::array<Slot, 1> slots(const SGDOptions& o) { return {{{"momentum_buffer", o.
 formula::SgdUpdate rule(const SGDOptions& o, int64_t, bool first) {
   return {o.lr, o.momentum, o.dampening, o.weight_decay, o.nesterov, first};
 }
-
-bool counts_steps(const SGDOptions&) { return false; }
 
 constexpr const char* name_of(const AdamOptions&) { return "Adam"; }
 constexpr const char* name_of(const AdamWOptions&) { return "AdamW"; }
@@ -77,10 +74,6 @@ requires is_adam<O> formula::AdamUpdate rule(const O& o, int64_t step, bool) {
           1 - std::pow(beta2, double(step))};
 }
 
-template <class O>
-requires is_adam<O>
-bool counts_steps(const O&) { return true; }
-
 constexpr const char* name_of(const RMSpropOptions&) { return "RMSprop"; }
 void check(const RMSpropOptions& o) {
   at_least_zero("lr", o.lr);
@@ -96,8 +89,6 @@ formula::RmspropUpdate rule(const RMSpropOptions& o, int64_t, bool) {
   return {o.lr, o.alpha, o.eps, o.weight_decay, o.momentum, o.centered};
 }
 
-bool counts_steps(const RMSpropOptions&) { return false; }
-
 constexpr const char* name_of(const AdagradOptions&) { return "Adagrad"; }
 void check(const AdagradOptions& o) {
   at_least_zero("lr", o.lr);
@@ -111,13 +102,27 @@ formula::AdagradUpdate rule(const AdagradOptions& o, int64_t step, bool) {
   return {o.lr / (1 + double(step - 1) * o.lr_decay), o.eps, o.weight_decay};
 }
 
-bool counts_steps(const AdagradOptions& o) { return o.lr_decay != 0; }
-
 Dtype state_dtype(const Tensor& parameter) { return parameter.dtype() == float64 ? float64 : float32; }
 
 // "hidden.weight", or "parameter 3" for one without a name.
 std::string title(const Tensor& parameter, size_t number) {
   return parameter.name().empty() ? fmt::format("parameter {}", number) : parameter.name();
+}
+
+// Of a step that is recorded as a CUDA graph: the rule follows the settings and counts the steps of the launches.
+template <class Rule>
+const Rule* rule_of_each_launch(const auto& groups, size_t g, size_t p, const auto& used, Location where) {
+  const auto compute = [=](void* to) {
+    auto& [options, initial_lr, parameters] = (*groups)[g];
+    const Scope scope(name_of(options), where);
+    check(options);
+    const auto wanted = slots(options);
+    for (size_t i = 0; i < wanted.size(); ++i)
+      if (wanted[i].used != used[i].defined() || (used[i].defined() && !used[i].is(parameters[p].state[i])))
+        fail("the CUDA graph was recorded with another " + std::string(wanted[i].name));
+    new (to) Rule(rule(options, ++parameters[p].step, false));
+  };
+  return static_cast<const Rule*>(cuda::computed_each_launch(sizeof(Rule), compute));
 }
 
 }  // namespace
@@ -137,7 +142,7 @@ void Optimizer<O>::add_group(const std::vector<Tensor>& parameters, const O& opt
   if (parameters.empty()) fail("there are no parameters to optimise");
   std::unordered_set<const TensorBody*> known;
   size_t number = 0;
-  for (const Group& group : groups_)
+  for (const Group& group : *groups_)
     for (const Parameter& parameter : group.parameters) known.insert(parameter.tensor.handle().get()), ++number;
   Group group{options, options.lr, {}};
   for (const Tensor& tensor : parameters) {
@@ -149,35 +154,46 @@ void Optimizer<O>::add_group(const std::vector<Tensor>& parameters, const O& opt
     if (!known.insert(tensor.handle().get()).second) fail(name + " is given twice");
     group.parameters.push_back({tensor});
   }
-  groups_.push_back(std::move(group));
+  groups_->push_back(std::move(group));
 }
 
 template <class O> void Optimizer<O>::zero_grad() {
-  for (const Group& group : groups_)
+  for (const Group& group : *groups_)
     for (const Parameter& parameter : group.parameters) parameter.tensor.set_grad({});
 }
 
 template <class O> void Optimizer<O>::step(Location where) {
   const Scope scope(name_of(O()), where);
   const NoGrad no_grad;
-  for (Group& group : groups_) {
+  size_t number = 0;
+  for (size_t g = 0; g < groups_->size(); ++g) {
+    Group& group = (*groups_)[g];
     check(group.options);
-    if (cuda::is_capturing() && counts_steps(group.options))
-      fail("the update depends on the number of the step, which would be the same at each launch of a CUDA graph");
     const auto wanted = slots(group.options);
-    for (auto& [tensor, state, step] : group.parameters) {
+    for (size_t p = 0; p < group.parameters.size(); ++p, ++number) {
+      auto& [tensor, state, step] = group.parameters[p];
       const Tensor grad = tensor.grad();
       if (!grad.defined()) continue;
+      if (cuda::is_capturing() && tensor.device().is_cpu())
+        fail(title(tensor, number) + " is on the CPU, which a CUDA graph does not record");
       const bool first = !state[0].defined();
       std::array<Tensor, wanted.size()> used;
       for (size_t i = 0; i < wanted.size(); ++i) {
         if (!wanted[i].used) continue;
-        if (!state[i].defined())
+        if (!state[i].defined()) {
+          if (cuda::is_capturing())
+            fail(fmt::format("{} has no {} yet: a CUDA graph is recorded after a step of the same kind",
+                             title(tensor, number), wanted[i].name));
           state[i] = full(tensor.shape(), wanted[i].initial, state_dtype(tensor), tensor.device());
-        else if (state[i].dtype() != state_dtype(tensor)) state[i] = to(state[i], state_dtype(tensor));
+        } else if (state[i].dtype() != state_dtype(tensor)) {
+          state[i] = to(state[i], state_dtype(tensor));
+        }
         used[i] = state[i];
       }
-      update(rule(group.options, ++step, first), tensor, grad, used);
+      cuda::PerLaunch now{rule(group.options, step + 1, first)};
+      if (cuda::is_capturing()) now.latest = rule_of_each_launch<decltype(now.value)>(groups_, g, p, used, where);
+      else ++step;
+      update(now, tensor, grad, used);
     }
   }
 }
@@ -185,10 +201,10 @@ template <class O> void Optimizer<O>::step(Location where) {
 template <class O> std::map<std::string, Tensor> Optimizer<O>::state_dict() const {
   std::map<std::string, Tensor> dict;
   size_t number = 0;
-  for (size_t g = 0; g < groups_.size(); ++g) {
-    const auto names = slots(groups_[g].options);
-    dict[fmt::format("group.{}.lr", g)] = Tensor(groups_[g].options.lr, float64);
-    for (const auto& [tensor, state, step] : groups_[g].parameters) {
+  for (size_t g = 0; g < groups_->size(); ++g) {
+    const auto names = slots((*groups_)[g].options);
+    dict[fmt::format("group.{}.lr", g)] = Tensor((*groups_)[g].options.lr, float64);
+    for (const auto& [tensor, state, step] : (*groups_)[g].parameters) {
       dict[fmt::format("{}.step", number)] = Tensor(double(step), int64);
       for (size_t i = 0; i < names.size(); ++i)
         if (state[i].defined()) dict[fmt::format("{}.{}", number, names[i].name)] = state[i];
@@ -201,7 +217,7 @@ template <class O> std::map<std::string, Tensor> Optimizer<O>::state_dict() cons
 template <class O> void Optimizer<O>::load_state_dict(const std::map<std::string, Tensor>& dict, Location where) {
   const Scope scope(name_of(O()), where);
   const NoGrad no_grad;
-  std::vector<Group> loaded = groups_;
+  std::vector<Group> loaded = *groups_;
   size_t number = 0, used = 0;
   const auto take = [&](const std::string& name, const Shape& shape, bool required) {
     const auto found = dict.find(name);
@@ -227,7 +243,7 @@ template <class O> void Optimizer<O>::load_state_dict(const std::map<std::string
     }
   }
   if (used != dict.size()) fail(fmt::format("the state has {} tensors and this optimiser {}", dict.size(), used));
-  groups_ = std::move(loaded);
+  *groups_ = std::move(loaded);
 }
 
 template class Optimizer<SGDOptions>;

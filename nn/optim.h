@@ -8,6 +8,7 @@
 
 #include <array>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -76,10 +77,10 @@ template <class Options> class Optimizer {
   /// Changes every parameter that has a gradient.
   void step(Location where = Location::here());
 
-  std::span<Group> groups() { return groups_; }
-  std::span<const Group> groups() const { return groups_; }
+  std::span<Group> groups() { return *groups_; }
+  std::span<const Group> groups() const { return *groups_; }
   /// The learning rate of a group, to read or to set: `adam.lr() = 1e-4`.
-  double& lr(size_t group = 0) { return groups_[group].options.lr; }
+  double& lr(size_t group = 0) { return (*groups_)[group].options.lr; }
 
   /// All that is needed to go on exactly: by parameter number what is remembered about it ("0.exp_avg") and its steps
   /// ("0.step"), by group number the learning rate ("group.0.lr"). The tensors are shared with the optimiser.
@@ -88,7 +89,7 @@ template <class Options> class Optimizer {
   void load_state_dict(const std::map<std::string, Tensor>& state, Location where = Location::here());
 
  private:
-  std::vector<Group> groups_;
+  std::shared_ptr<std::vector<Group>> groups_ = std::make_shared<std::vector<Group>>();  // CUDA graphs use them, too
 };
 
 using SGD = Optimizer<SGDOptions>;

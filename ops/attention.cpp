@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/constant.h"
 #include "ops/apply.h"
 #include "ops/arithmetic.h"
 #include "ops/comparison.h"
@@ -69,9 +70,9 @@ struct Attention {
       scores = masked_fill(scores, blind, 0);
     }
     const Tensor p = softmax(scores, -1);
-    Generator generator;
-    generator.set_state(settings.dropout_state);
-    return matmul(dropout(blind.defined() ? masked_fill(p, blind, 0) : p, settings.dropout_p, true, generator), v);
+    const Tensor seen = blind.defined() ? masked_fill(p, blind, 0) : p;
+    if (settings.dropout_p == 0) return matmul(seen, v);
+    return matmul(detail::dropout(seen, settings.dropout_p, settings.dropout_state), v);
   }
   void release() { settings.log_sum_exp = settings.mask = {}; }
 };
@@ -142,7 +143,7 @@ Tensor scaled_dot_product_attention(const Arg& query, const Tensor& key, const T
   settings.is_causal = options.is_causal;
   settings.dropout_p = options.dropout_p;
   if (options.attn_mask.defined()) settings.mask = additive(options.attn_mask, scores, computes_in);
-  if (options.dropout_p > 0) settings.dropout_state = generator.reserve(uint64_t(scores.numel() + 3) / 4);
+  if (options.dropout_p > 0) settings.dropout_state = generator.reserve(uint64_t(scores.numel() + 3) / 4, q.device());
   if (settings.mask.defined() && settings.mask.needs_grad() && grad_enabled()) return attention.plain(q, k, v);
   settings.log_sum_exp = Tensor::empty(rows, computes_in, q.device());
   return apply(attention, q, k, v);
@@ -163,8 +164,11 @@ Tensor rotary(const Arg& x, int64_t offset, double base) {
   if (!is_floating_point(x->dtype()) || x->dim() < 2 || x->size(-1) % 2 != 0)
     fail("x is " + to_string(x->shape()) + " (" + std::string(to_string(x->dtype())) +
          "); it must be floating-point and [..., T, E] with an even E");
-  const Tensor table = sinusoidal_positions(x->size(-2), x->size(-1), offset, base);
-  return apply(Rotary{table.copied_to(x->device()), false}, x);
+  if (!(base > 0)) fail("base is " + std::to_string(base) + "; it must be positive");
+  const int64_t length = x->size(-2), dim = x->size(-1);
+  const Tensor table = constant("rotary", {double(length), double(dim), double(offset), base}, x->device(),
+                                [&] { return sinusoidal_positions(length, dim, offset, base); });
+  return apply(Rotary{table, false}, x);
 }
 
 }  // namespace gradus

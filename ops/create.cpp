@@ -4,9 +4,11 @@
 #include <numbers>
 #include <numeric>
 
+#include "core/constant.h"
 #include "ops/assign.h"
 #include "ops/cpu/gather.h"
 #include "ops/cpu/parallel.h"
+#include "ops/kernels.h"
 
 namespace gradus {
 namespace {
@@ -72,11 +74,16 @@ Tensor ones_like(const Tensor& other) { return full_like(other, 1); }
 Tensor arange(double start, double end, double step, Dtype dtype, Device device) {
   if (step == 0 || !std::isfinite((end - start) / step)) fail("arange: the step must lead from start to end");
   const int64_t count = std::max<int64_t>(0, int64_t(std::ceil((end - start) / step)));
-  const Tensor y = Tensor::empty({count}, dtype);
+  const Tensor y = Tensor::empty({count}, dtype, device);
+  if (!device.is_cpu() && count > 0) {
+    const auto make = [&] { return arange(start, end, step, dtype); };
+    kernels(y).copy(constant("arange", {start, end, step, double(dtype)}, device, make), y);
+    return y;
+  }
   visit(dtype, [&]<class T>() {
     for (int64_t i = 0; i < count; ++i) cpu::pointer<T>(y)[i] = convert<T>(start + double(i) * step);
   });
-  return y.copied_to(device);
+  return y;
 }
 
 Tensor arange(int64_t end, Device device) { return arange(0, double(end), 1, int64, device); }

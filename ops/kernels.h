@@ -64,7 +64,7 @@ struct AttentionSettings {
   double scale = 1;
   bool is_causal = false;
   double dropout_p = 0;
-  GeneratorState dropout_state = {};
+  cuda::PerLaunch<GeneratorState> dropout_state = {};
   Tensor mask = {};         ///< added to the scores: [..., T, S], may be expanded; undefined: none
   Tensor log_sum_exp = {};  ///< of the scores of each query: [..., T], contiguous, in the dtype of the computation
 };
@@ -171,7 +171,7 @@ struct Kernels {
                         const Tensor& x, const Tensor& weight, const Tensor& dx, const Tensor& dweight,
                         const Tensor& dbias);
   /// y = x / (1 − p) where the element's random number is at least p, else 0.
-  void (&dropout)(const Tensor& x, double p, GeneratorState state, const Tensor& y);
+  void (&dropout)(const Tensor& x, double p, const cuda::PerLaunch<GeneratorState>& state, const Tensor& y);
 
   // Images
 
@@ -211,7 +211,7 @@ struct FormulaKernels {
   /// What op.backward makes of dy; gradients that are not wanted are undefined, as are x and y if it takes none.
   void (&backward)(int formula, const void* op, const Tensor& dy, std::span<const Tensor> x, const Tensor& y,
                    std::span<const Tensor> gradients);
-  /// A step of an optimiser, see ops/optimizer.h.
+  /// A step of an optimiser, see ops/optimizer.h; a PerLaunch of the rule lies at `op`.
   void (&update)(int rule, const void* op, const Tensor& parameter, const Tensor& grad, std::span<const Tensor> state);
 };
 

@@ -11,7 +11,7 @@
 
 namespace gradus {
 
-template <class Rule> void update(const Rule& rule, const Tensor& parameter, const Tensor& grad,
+template <class Rule> void update(const cuda::PerLaunch<Rule>& rule, const Tensor& parameter, const Tensor& grad,
                                   const std::array<Tensor, Rule::states>& state) {
   using cpu::In, cpu::Out, cpu::chunk;
   parameter.storage()->bump_version();
@@ -29,7 +29,7 @@ template <class Rule> void update(const Rule& rule, const Tensor& parameter, con
         const In<T> g(read_grad.read(i, n, grad_buffer), n);
         const auto apply_rule = [&]<size_t... S>(std::index_sequence<S...>) {
           Out<T> maps[] = {Out<T>(state[S].defined() ? cpu::pointer<T>(state[S]) + i : nullptr, n)...};
-          rule(p, g, maps[S]...);
+          rule.value(p, g, maps[S]...);
         };
         apply_rule(std::make_index_sequence<Rule::states>());
         if (!direct) cpu::scatter(parameter_buffer, parameter, i, n);
@@ -41,9 +41,13 @@ template <class Rule> void update(const Rule& rule, const Tensor& parameter, con
   else run.template operator()<float>();
 }
 
-template void update(const formula::SgdUpdate&, const Tensor&, const Tensor&, const std::array<Tensor, 1>&);
-template void update(const formula::AdamUpdate&, const Tensor&, const Tensor&, const std::array<Tensor, 3>&);
-template void update(const formula::RmspropUpdate&, const Tensor&, const Tensor&, const std::array<Tensor, 3>&);
-template void update(const formula::AdagradUpdate&, const Tensor&, const Tensor&, const std::array<Tensor, 1>&);
+template void update(const cuda::PerLaunch<formula::SgdUpdate>&, const Tensor&, const Tensor&,
+                     const std::array<Tensor, 1>&);
+template void update(const cuda::PerLaunch<formula::AdamUpdate>&, const Tensor&, const Tensor&,
+                     const std::array<Tensor, 3>&);
+template void update(const cuda::PerLaunch<formula::RmspropUpdate>&, const Tensor&, const Tensor&,
+                     const std::array<Tensor, 3>&);
+template void update(const cuda::PerLaunch<formula::AdagradUpdate>&, const Tensor&, const Tensor&,
+                     const std::array<Tensor, 1>&);
 
 }  // namespace gradus

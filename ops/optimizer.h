@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "core/cuda.h"
 #include "core/tensor.h"
 #include "ops/formula.h"
 
@@ -101,7 +102,7 @@ struct AdagradUpdate {
 /// Changes `parameter` in place by one step of a rule. `grad` has its shape and dtype; both may have any strides.
 /// `state`: contiguous tensors of the same shape, float64 for a float64 parameter and float32 for any other; those that
 /// the rule does not touch may be undefined.
-template <class Rule> void update(const Rule& rule, const Tensor& parameter, const Tensor& grad,
+template <class Rule> void update(const cuda::PerLaunch<Rule>& rule, const Tensor& parameter, const Tensor& grad,
                                   const std::array<Tensor, Rule::states>& state);
 
 }  // namespace gradus

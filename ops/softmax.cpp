@@ -48,7 +48,7 @@ struct Softmax {
 struct Dropout {
   static constexpr Info info{"dropout", "dropout($0)"};
   double p;
-  GeneratorState state;
+  cuda::PerLaunch<GeneratorState> state;
   Tensor forward(const Tensor& x) const {
     const Tensor y = empty_like(x);
     kernels(x).dropout(x, p, state, y);
@@ -78,7 +78,11 @@ Tensor dropout(const Arg& x, double p, bool training, Generator& generator) {
   if (!is_floating_point(x->dtype()))
     fail("x holds " + std::string(to_string(x->dtype())) + "; convert it first: to(x, float32)");
   if (!training || p == 0) return *x;
-  return apply(Dropout{p, generator.reserve(uint64_t(x->numel() + 3) / 4)}, x);
+  return detail::dropout(x, p, generator.reserve(uint64_t(x->numel() + 3) / 4, x->device()));
+}
+
+Tensor detail::dropout(const Arg& x, double p, const cuda::PerLaunch<GeneratorState>& state) {
+  return apply(Dropout{p, state}, x);
 }
 
 }  // namespace gradus

@@ -15,4 +15,9 @@ Tensor log_softmax(const Arg& x, int64_t dim);
 /// (Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014).
 Tensor dropout(const Arg& x, double p = 0.5, bool training = true, Generator& generator = default_generator());
 
+namespace detail {
+/// The same with numbers that were set aside.
+Tensor dropout(const Arg& x, double p, const cuda::PerLaunch<GeneratorState>& state);
+}  // namespace detail
+
 }  // namespace gradus

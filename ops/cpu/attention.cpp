@@ -83,7 +83,7 @@ template <class T> class Scores {
   /// keep[j] = 0 where the probability of key s + j is dropped, 1 / (1 − p) elsewhere: the numbers of dropout() on the
   /// whole matrix [..., T, S].
   void dropout(int64_t item, int64_t t, int64_t s, int64_t columns, T* keep) const {
-    dropout_factors(settings_->dropout_state, settings_->dropout_p, uint64_t((item * queries_ + t) * keys_ + s),
+    dropout_factors(settings_->dropout_state.value, settings_->dropout_p, uint64_t((item * queries_ + t) * keys_ + s),
                     columns, keep);
   }
 

@@ -111,7 +111,7 @@ void cross_entropy_backward(const Tensor& grad, const Tensor& logits, const Cros
   });
 }
 
-void dropout(const Tensor& x, double p, GeneratorState state, const Tensor& y) {
+void dropout(const Tensor& x, double p, const cuda::PerLaunch<GeneratorState>& state, const Tensor& y) {
   compute_in_float(y, [&]<class T>(const Tensor& result) {
     const Reader<T> reader(x);
     T* out = pointer<T>(result);
@@ -122,7 +122,7 @@ void dropout(const Tensor& x, double p, GeneratorState state, const Tensor& y) {
           for (int64_t i = begin; i < end; i += chunk) {
             const int64_t n = std::min(chunk, end - i);
             const T* in = reader.read(i, n, buffer);
-            dropout_factors(state, p, uint64_t(i), n, keep);
+            dropout_factors(state.value, p, uint64_t(i), n, keep);
             for (int64_t j = 0; j < n; ++j) out[i + j] = keep[j] != 0 ? in[j] * keep[j] : T(0);
           }
         },

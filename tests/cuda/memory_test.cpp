@@ -53,8 +53,8 @@ std::vector<Case> cases() {
       {"Adam [16384]",
        {x({16384}), x({16384}), zeros({16384}), zeros({16384})},
        [](Inputs in) {
-         update(formula::AdamUpdate{1e-3, 0.9, 0.999, 1e-8, 0, false, false, 0.1, 0.001}, in[0].detach(),
-                in[1].detach(), {in[2].detach(), in[3].detach(), Tensor()});
+         update(cuda::PerLaunch{formula::AdamUpdate{1e-3, 0.9, 0.999, 1e-8, 0, false, false, 0.1, 0.001}},
+                in[0].detach(), in[1].detach(), {in[2].detach(), in[3].detach(), Tensor()});
          return in[0].detach();
        }},
       {"dropout [16384]", {x({16384})}, [](Inputs in) { return dropout(in[0]); }},
