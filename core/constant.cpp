@@ -22,19 +22,21 @@ Tensor constant(const char* what, std::vector<double> key, Device device, const 
   const NoGrad no_grad;
   if (device.is_cpu()) return make();
   constexpr size_t most_bytes = 64 << 20;
-  static thread_local std::map<std::tuple<std::string, int, std::vector<double>>, Known> known;
+  using Key = std::tuple<std::string, int, std::vector<double>>;
+  static thread_local std::map<Key, Known> known;
   static thread_local size_t bytes = 0;
   static thread_local uint64_t uses = 0;
-  const auto [place, is_new] = known.try_emplace({what, device.index, std::move(key)});
+  Key whole{what, device.index, std::move(key)};
+  auto place = known.find(whole);
+  if (place == known.end()) {
+    if (cuda::is_capturing())
+      fail("the step before had no " + std::string(what) +
+           " like this: a CUDA graph is recorded after a step of the same kind");
+    const Tensor made = make().copied_to(device);
+    bytes += made.storage()->bytes();
+    place = known.emplace(std::move(whole), Known{made, 0}).first;
+  }
   Known& here = place->second;
-  if (is_new) try {
-      if (cuda::is_capturing()) fail("a CUDA graph can only record what the step before it has used, too");
-      here.tensor = make().copied_to(device);
-      bytes += here.tensor.storage()->bytes();
-    } catch (...) {
-      known.erase(place);
-      throw;
-    }
   here.last_use = ++uses;
   while (bytes > most_bytes && known.size() > 1) {
     const auto oldest = std::min_element(

@@ -144,7 +144,7 @@ template <class T> struct Scores {
   __device__ T dropout(int64_t item, int64_t t, int64_t s) const {
     if (dropout_p == 0) return T(1);
     const uint64_t i = uint64_t((item * queries + t) * keys + s);
-    const GeneratorState& state = random.get();
+    const GeneratorState state = random.get();
     const std::array<uint32_t, 4> words = philox(state.seed, state.offset + i / 4);
     const uint32_t word = i % 4 == 0 ? words[0] : i % 4 == 1 ? words[1] : i % 4 == 2 ? words[2] : words[3];
     return to_uniform(word) >= dropout_p ? kept : T(0);

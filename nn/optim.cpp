@@ -165,6 +165,7 @@ template <class O> void Optimizer<O>::zero_grad() {
 template <class O> void Optimizer<O>::step(Location where) {
   const Scope scope(name_of(O()), where);
   const NoGrad no_grad;
+  const bool is_recorded = cuda::is_capturing();
   size_t number = 0;
   for (size_t g = 0; g < groups_->size(); ++g) {
     Group& group = (*groups_)[g];
@@ -174,14 +175,14 @@ template <class O> void Optimizer<O>::step(Location where) {
       auto& [tensor, state, step] = group.parameters[p];
       const Tensor grad = tensor.grad();
       if (!grad.defined()) continue;
-      if (cuda::is_capturing() && tensor.device().is_cpu())
+      if (is_recorded && tensor.device().is_cpu())
         fail(title(tensor, number) + " is on the CPU, which a CUDA graph does not record");
       const bool first = !state[0].defined();
       std::array<Tensor, wanted.size()> used;
       for (size_t i = 0; i < wanted.size(); ++i) {
         if (!wanted[i].used) continue;
         if (!state[i].defined()) {
-          if (cuda::is_capturing())
+          if (is_recorded)
             fail(fmt::format("{} has no {} yet: a CUDA graph is recorded after a step of the same kind",
                              title(tensor, number), wanted[i].name));
           state[i] = full(tensor.shape(), wanted[i].initial, state_dtype(tensor), tensor.device());
@@ -191,7 +192,7 @@ template <class O> void Optimizer<O>::step(Location where) {
         used[i] = state[i];
       }
       cuda::PerLaunch now{rule(group.options, step + 1, first)};
-      if (cuda::is_capturing()) now.latest = rule_of_each_launch<decltype(now.value)>(groups_, g, p, used, where);
+      if (is_recorded) now.latest = rule_of_each_launch<decltype(now.value)>(groups_, g, p, used, where);
       else ++step;
       update(now, tensor, grad, used);
     }

@@ -260,6 +260,10 @@ TEST_CASE("attention: errors") {
   CHECK(error_here([&] {
           rotary(ones({3, 5}));
         }) == "rotary: x is [3, 5] (float32); it must be floating-point and [..., T, E] with an even E (here)");
+  for (double base : {0., -2., double(NAN)})
+    CHECK(error_here([&] {
+            rotary(zeros({3, 4}), 0, base);
+          }) == "rotary: base is " + std::to_string(base) + "; it must be positive (here)");
   CHECK(error_here([&] { sinusoidal_positions(3, 5); }) ==
         "sinusoidal_positions: length is 3 and dim 5; they must not be negative, and dim must be even (here)");
 }

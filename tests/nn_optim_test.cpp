@@ -347,6 +347,13 @@ TEST_CASE("clip_grad_norm_ scales all gradients together, as libtorch does") {
   CHECK(a.grad().at(1) == doctest::Approx(2));
   CHECK(clip_grad_norm_({none}, 1).item<double>() == 0);
   CHECK_FALSE(none.grad().defined());
+  for (Dtype dtype : {float32, float64, bfloat16}) {  // of a scalar, too
+    const Tensor scalar = zeros({}, dtype).requires_grad();
+    scalar.set_grad(Tensor(-4, dtype));
+    CHECK(clip_grad_norm_({scalar}, 1).item<double>() == 4);
+    CHECK(scalar.grad().dtype() == dtype);
+    CHECK(scalar.grad().item<double>() == doctest::Approx(-1).epsilon(4e-3));
+  }
 }
 
 TEST_CASE("clipping leaves tensors alone that share memory with a gradient") {
@@ -369,6 +376,7 @@ TEST_CASE("clipping by a bound or with gradients that make no sense is an error"
   CHECK(error_text([&] { clip_grad_norm_({a}, 1); }) == "clip_grad_norm_: the norm of the gradients is nan");
   CHECK(error_text([&] { clip_grad_norm_({a}, 1, std::numeric_limits<double>::infinity()); }) ==
         "clip_grad_norm_: the norm of the gradients is nan");
+  CHECK(std::isnan(clip_grad_norm_({a}, 1, 2, false).item<double>()));
   CHECK(error_text([&] { clip_grad_norm_({a}, -1, 2); }) == "clip_grad_norm_: max_norm is -1; it must be at least 0");
   CHECK(error_text([&] { clip_grad_norm_({a}, 1, 0); }) ==
         "clip_grad_norm_: norm_type is 0; it must be greater than 0");

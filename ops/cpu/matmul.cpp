@@ -84,13 +84,11 @@ template <class T, class F> void with_map(const Matrix<T>& x, int64_t rows, int6
 template <class T> void product(int64_t m, int64_t n, int64_t k, const Matrix<T>& a, const Matrix<T>& b, const T* bias,
                                 T* y, int64_t stride) {
   if (m * n * k <= tiny) return tiny_product(m, n, k, a, b, bias, y, stride);
-  for (int64_t i = 0; i < m; ++i) {
-    if (bias) std::copy_n(bias, n, y + i * stride);
-    else std::fill_n(y + i * stride, n, T(0));
-  }
+  for (int64_t i = 0; bias && i < m; ++i) std::copy_n(bias, n, y + i * stride);
   Eigen::Map<Rows<T>, 0, Eigen::OuterStride<>> out(y, m, n, Eigen::OuterStride<>(stride));
-  with_map(a, m, k,
-           [&](const auto& left) { with_map(b, k, n, [&](const auto& right) { add_product(left, right, out); }); });
+  with_map(a, m, k, [&](const auto& left) {
+    with_map(b, k, n, [&](const auto& right) { bias ? add_product(left, right, out) : set_product(left, right, out); });
+  });
 }
 
 // A product is cut into bands of columns or rows, one a thread. Eigen adds up each element in an order that depends

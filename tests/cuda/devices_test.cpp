@@ -86,6 +86,30 @@ TEST_CASE("cuda: gradients flow through a network on two devices") {
   CHECK(distance(found.second, expected.second) == 0);
 }
 
+TEST_CASE("cuda: gradients on several devices are clipped together") {
+  std::vector<Tensor> parameters;
+  for (Device device : {first, Device::cpu(), Device::cuda(cuda::device_count() - 1)}) {
+    parameters.push_back(zeros({2}, float32, device).requires_grad());
+    parameters.back().set_grad(full({2}, 2, float32, device));
+  }
+  const Tensor norm = clip_grad_norm_(parameters, std::sqrt(6.));
+  CHECK(norm.device() == first);
+  CHECK(norm.item<double>() == doctest::Approx(std::sqrt(24.)));
+  for (const Tensor& parameter : parameters) {
+    CHECK(parameter.grad().device() == parameter.device());
+    CHECK(to(parameter.grad(), Device::cpu()).at(1) == doctest::Approx(1));
+  }
+}
+
+TEST_CASE("cuda: of what a thread copies to a device once, it keeps 64 MiB") {
+  const int64_t before = Storage::live();
+  for (int i = 0; i < 12; ++i) {
+    const Tensor y = arange(i, i + (1 << 20), 1, float64, first);  // 8 MiB
+    CHECK(to(narrow(y, 0, 3, 1), Device::cpu()).item<double>() == i + 3);
+  }
+  CHECK(Storage::live() - before <= 8);
+}
+
 TEST_CASE("cuda: operands on two devices are an error") {
   if (is_alone()) return;
   const Tensor here = zeros({3, 3}, float32, first), there = zeros({3, 3}, float32, second);

@@ -230,6 +230,8 @@ TEST_CASE("cuda: what a graph cannot record is an error") {
   CHECK(refused([&] { sum(x).item(); }) == waits);
   CHECK(refused([&] { to(tensor({1, 2, 3}), gpu); }) == "to: " + waits);
   CHECK(refused([&] { cuda::synchronize(); }) == waits);
+  CHECK(refused([&] { arange(1, gpu); }) ==
+        "the step before had no arange like this: a CUDA graph is recorded after a step of the same kind");
   const std::string draws = "a CUDA graph would draw the same random numbers at each launch";
   CHECK(refused([&] { dropout(x.copied_to(Device::cpu()), 0.5); }) == waits);
   const Tensor on_cpu = ones({3});
