@@ -2,7 +2,11 @@
 // IO-awareness", 2022). A block works on tiles of 32 × 32 scores in shared memory: 32 queries (or keys) stay, the keys
 // (or queries) pass by. Heads of any size go by in parts of 32 columns; for more than 128 columns of a result, several
 // blocks compute the same scores. bfloat16 is a way to store only: products are those of floats, not of Tensor Cores.
+//
+// The forward pass in bfloat16 is left to cuDNN, which has Tensor Cores compute it, where it can. Its backward pass adds
+// up in an order that differs from run to run, ours does not.
 
+#include "cuda/cudnn_run.h"
 #include "cuda/reduce.h"
 #include "cuda/view.h"
 #include "ops/formula.h"
@@ -274,9 +278,42 @@ template <bool of_keys, class E, class T> __global__ void __launch_bounds__(thre
   }
 }
 
+// False if cuDNN cannot do it.
+bool attend_by_cudnn(const AttentionSettings& settings, const Tensor& q, const Tensor& k, const Tensor& v,
+                     const Tensor& y) {
+  if (y.dtype() != bfloat16 || settings.mask.defined() || settings.dropout_p > 0 || y.dim() > 4) return false;
+  if (cudnnGetVersion() < 91100) return false;  // NVIDIA's own frontend does not trust some of the versions before it
+  AttentionTask task{settings.is_causal, {}};
+  const Tensor* const tensors[] = {&q, &k, &v, &y};
+  for (int i = 0; i < 4; ++i) {
+    const Tensor& x = *tensors[i];
+    const auto fits = [](int64_t stride) { return stride > 0 && stride % 8 == 0; };
+    const Strides& strides = x.strides();
+    if (x.numel() == 0) return false;  // cuDNN 9.19 crashes
+    if (!is_aligned(x) || strides.back() != 1 || x.size(-1) % 8 != 0) return false;
+    if (!std::all_of(strides.begin(), strides.end() - 1, fits)) return false;
+    AttentionTask::Layout& layout = task.layouts[i];
+    layout = {x.shape(), strides};
+    while (layout.shape.dim() < 4) {
+      layout.shape.insert(0, 1);
+      layout.strides.insert(0, x.numel());
+    }
+  }
+  float scale = float(settings.scale), blind = -std::numeric_limits<float>::infinity();
+  const Operand operands[] = {{AttentionTask::q, Target(q).data},
+                              {AttentionTask::k, Target(k).data},
+                              {AttentionTask::v, Target(v).data},
+                              {AttentionTask::y, Target(y).data},
+                              {AttentionTask::log_sum_exp, Target(settings.log_sum_exp).data},
+                              {AttentionTask::scale, &scale},
+                              {AttentionTask::blind, &blind}};
+  return run_cudnn(task, y.device(), std::span(operands, settings.is_causal ? 7 : 6));
+}
+
 }  // namespace
 
 void attention(const AttentionSettings& settings, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y) {
+  if (attend_by_cudnn(settings, q, k, v, y)) return;
   visit_floating(y.dtype(), [&]<class E, class T>() {
     using In = Matrices<const E>;
     const int64_t blocks = blocks_for(items_of(q), q.size(-2), std::max<int64_t>(v.size(-1), 1));

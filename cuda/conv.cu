@@ -1,54 +1,11 @@
 // Convolutions: by cuDNN; in float64, and where cuDNN has no engine, by plain kernels.
 
-#include <map>
-#include <optional>
-
-#include "cuda/cudnn.h"
+#include "cuda/cudnn_run.h"
 #include "cuda/reduce.h"
 #include "cuda/view.h"
 
 namespace gradus::cuda {
 namespace {
-
-// cuDNN on the current device for one thread: a handle whose work goes to the thread's stream, and the plans so far.
-struct Cudnn {
-  cudnnHandle_t handle = nullptr;
-  Descriptor properties{CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR};
-  std::map<std::vector<int64_t>, std::optional<ConvPlan>> plans;  // none where cuDNN refused
-
-  Cudnn() {
-    check(cudnnCreate(&handle), "cudnnCreate");
-    check(cudnnSetStream(handle, cudaStreamPerThread), "cudnnSetStream");
-    properties.set(CUDNN_ATTR_DEVICEPROP_HANDLE, handle).finalize();
-  }
-  ~Cudnn() {
-    plans.clear();
-    cudnnDestroy(handle);
-  }
-
-  static Cudnn& on(Device device) {
-    static thread_local std::map<int, Cudnn> of_device;
-    return of_device[device.index];
-  }
-
-  const std::optional<ConvPlan>& plan(const ConvTask& task) {
-    const kernel::ConvGeometry& g = task.geometry;
-    std::vector<int64_t> key{int64_t(task.pass), int64_t(task.dtype), task.has_bias,
-                             g.stride.height,    g.stride.width,      g.padding.height,
-                             g.padding.width,    g.dilation.height,   g.dilation.width};
-    for (const Shape& shape : {g.x, g.weight, g.y}) key.insert(key.end(), shape.begin(), shape.end());
-    if (plans.size() == 4096) {  // shapes that keep changing
-      check(cudaStreamSynchronize(cudaStreamPerThread), "cudaStreamSynchronize");
-      plans.clear();
-    }
-    const auto [place, is_new] = plans.try_emplace(std::move(key));
-    if (is_new) try {
-        place->second.emplace(task, properties);
-      } catch (const Refused&) {
-      }
-    return place->second;
-  }
-};
 
 // What a pass reads and writes: x, the weight and y, or their gradients. A bias may be undefined.
 struct ConvTensors {
@@ -61,7 +18,7 @@ struct ConvTensors {
 // Contiguous, of that dtype, and beginning where cuDNN's engines want it.
 Tensor prepared(const Tensor& x, Dtype dtype) {
   const Tensor compacted = compact(x, dtype);
-  if (reinterpret_cast<uintptr_t>(Target(compacted).data) % 16 == 0) return compacted;
+  if (is_aligned(compacted)) return compacted;
   const Tensor y = Tensor::empty(x.shape(), dtype, x.device());
   copy(compacted, y);
   return y;
@@ -69,14 +26,13 @@ Tensor prepared(const Tensor& x, Dtype dtype) {
 
 // False if cuDNN cannot do it. The tensors are contiguous and of one dtype.
 bool run_cudnn(ConvPass pass, const ConvGeometry& geometry, const ConvTensors& t) {
-  const DeviceGuard guard(t.y.device());
-  Cudnn& cudnn = Cudnn::on(t.y.device());
-  const std::optional<ConvPlan>& plan = cudnn.plan({pass, t.y.dtype(), t.bias.defined(), geometry});
-  if (!plan) return false;
-  const Tensor workspace = Tensor::empty({plan->workspace_bytes()}, boolean, t.y.device());
   const auto address = [](const Tensor& x) { return x.defined() ? Target(x).data : nullptr; };
-  plan->run(cudnn.handle, {address(t.x), address(t.weight), address(t.y), address(t.bias)}, address(workspace));
-  return true;
+  const Operand operands[] = {{ConvTask::x, address(t.x)},
+                              {ConvTask::weight, address(t.weight)},
+                              {ConvTask::y, address(t.y)},
+                              {ConvTask::bias, address(t.bias)}};
+  const ConvTask task{pass, t.y.dtype(), t.bias.defined(), geometry};
+  return run_cudnn(task, t.y.device(), std::span(operands, task.has_bias ? 4 : 3));
 }
 
 // A contiguous tensor of four dimensions, the last two of which are rows and columns.

@@ -1,6 +1,6 @@
 #pragma once
-// Convolutions by cuDNN's graph API: its objects ("backend descriptors"), and a plan for one convolution. Nothing here
-// needs a GPU but running a plan: plans can be built for any device whose properties are known.
+// cuDNN's graph API: its objects ("backend descriptors"), and the graphs that are computed by it. Nothing here needs a
+// GPU but running a plan: plans can be built for any device whose properties are known.
 
 #include <cudnn.h>
 
@@ -36,6 +36,9 @@ template <> struct AttributeType<cudnnDataType_t> { static constexpr auto value 
 template <> struct AttributeType<cudnnPointwiseMode_t> { static constexpr auto value = CUDNN_TYPE_POINTWISE_MODE; };
 template <> struct AttributeType<cudnnConvolutionMode_t> { static constexpr auto value = CUDNN_TYPE_CONVOLUTION_MODE; };
 template <> struct AttributeType<cudnnBackendHeurMode_t> { static constexpr auto value = CUDNN_TYPE_HEUR_MODE; };
+template <> struct AttributeType<cudnnReduceTensorOp_t> {
+  static constexpr auto value = CUDNN_TYPE_REDUCTION_OPERATOR_TYPE;
+};
 template <> struct AttributeType<cudnnBackendNumericalNote_t> {
   static constexpr auto value = CUDNN_TYPE_NUMERICAL_NOTE;
 };
@@ -47,6 +50,10 @@ class Descriptor {
     check(cudnnBackendCreateDescriptor(type, &raw_), "cudnnBackendCreateDescriptor");
   }
   Descriptor(Descriptor&& other) noexcept : raw_(std::exchange(other.raw_, nullptr)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(raw_, other.raw_);
+    return *this;
+  }
   ~Descriptor() {
     if (raw_) cudnnBackendDestroyDescriptor(raw_);
   }
@@ -87,33 +94,57 @@ class Descriptor {
   cudnnBackendDescriptor_t raw_ = nullptr;
 };
 
+/// What a graph reads or writes: the number that it has there, and its address.
+struct Operand {
+  int64_t id;
+  void* address;
+};
+
+/// How cuDNN computes a graph: the best engine for it, of those that always give the same sums, and in float32.
+class Plan {
+ public:
+  /// `dtype`: that of the operands. `device`: a finalized CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR. Throws Refused if there
+  /// is no such engine.
+  Plan(const Descriptor& graph, Dtype dtype, const Descriptor& device);
+  int64_t workspace_bytes() const { return plan_.get<int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE)[0]; }
+  void run(cudnnHandle_t handle, std::span<const Operand> operands, void* workspace) const;
+
+ private:
+  Descriptor plan_;
+};
+
 enum class ConvPass { forward, input_gradient, weight_gradient };
 
 /// A convolution or one of its gradients, of contiguous tensors of one dtype: float32, or bfloat16 with sums in
-/// float32.
+/// float32. Their addresses, or those of their gradients, are multiples of 16.
 struct ConvTask {
+  enum Id : int64_t { x, weight, y, bias };
   ConvPass pass;
   Dtype dtype;
   bool has_bias;  // forward only
   kernel::ConvGeometry geometry;
+
+  Descriptor graph() const;
+  /// Equal for equal tasks only.
+  std::vector<int64_t> key() const;
 };
 
-/// The addresses of x, weight and y (or of their gradients), and of the bias; all multiples of 16.
-struct ConvMemory {
-  void *x, *weight, *y, *bias;
-};
+/// y = softmax(scale·q·kᵀ)·v in bfloat16 with sums in float32, and the log_sum_exp of each query, contiguous. Tensors
+/// are [B, H, T, E] (k: [B, H, S, E], v: [B, H, S, Ev], y: [B, H, T, Ev]); along the last dimension they are
+/// contiguous, and all other strides are multiples of 16 bytes, as are the addresses.
+struct AttentionTask {
+  /// scale and blind, −∞, are floats of the CPU.
+  enum Id : int64_t { q, k, v, y, log_sum_exp, scale, blind };
+  struct Layout {
+    Shape shape;
+    Strides strides;
+  };
+  bool is_causal;
+  Layout layouts[4];  // of q, k, v, y
+  static constexpr Dtype dtype = bfloat16;
 
-/// How cuDNN computes a task: the best engine for it, of those that always give the same sums, and in float32.
-class ConvPlan {
- public:
-  /// `device`: a finalized CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR. Throws Refused if there is no such engine.
-  ConvPlan(const ConvTask& task, const Descriptor& device);
-  int64_t workspace_bytes() const { return plan_.get<int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE)[0]; }
-  void run(cudnnHandle_t handle, const ConvMemory& memory, void* workspace) const;
-
- private:
-  Descriptor plan_;
-  bool has_bias_;
+  Descriptor graph() const;
+  std::vector<int64_t> key() const;
 };
 
 }  // namespace gradus::cuda

@@ -1,4 +1,4 @@
-// cuDNN's graph API as an interpreter: what the backend makes of it, convolutions and the addition of a bias.
+// cuDNN's graph API as an interpreter: what the backend makes of it, convolutions and attention.
 
 #include <algorithm>
 #include <cstdlib>
@@ -61,6 +61,8 @@ void derive(cudnnBackendDescriptor_t descriptor, const Reference& graph) {
 using namespace gradus::emulator;
 
 extern "C" {
+
+size_t cudnnGetVersion() { return CUDNN_VERSION; }
 
 cudnnStatus_t cudnnCreate(cudnnHandle_t* handle) {
   *handle = new cudnnContext;

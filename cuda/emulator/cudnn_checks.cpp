@@ -12,7 +12,10 @@ std::string fault_of_tensor(const Object& tensor) {
   const auto type = tensor.get<cudnnDataType_t>(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_DATA_INT8);
   if (dims.empty() || dims.size() != tensor.strides().size()) return "as many strides as dimensions are needed";
   if (std::any_of(dims.begin(), dims.end(), [](std::int64_t size) { return size <= 0; })) return "a dimension is 0";
-  if (type != CUDNN_DATA_FLOAT && type != CUDNN_DATA_BFLOAT16) return "the data type is not emulated";
+  const bool is_truth_or_index = type == CUDNN_DATA_INT32 || type == CUDNN_DATA_BOOLEAN;
+  if (type != CUDNN_DATA_FLOAT && type != CUDNN_DATA_BFLOAT16 && !(is_truth_or_index && tensor.is_virtual()))
+    return "the data type is not emulated";
+  if (tensor.is_number() && (type != CUDNN_DATA_FLOAT || count(dims) != 1)) return "only single floats go by value";
   if (!tensor.has(CUDNN_ATTR_TENSOR_UNIQUE_ID) || !tensor.has(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT))
     return "the unique id or the alignment is missing";
   return "";
@@ -49,19 +52,46 @@ std::string fault_of_convolution(const Object& step, const ConvNames& names) {
   return "";
 }
 
+// Whether x can be broadcast to the shape of y.
+bool fits(const Sizes& x, const Sizes& y) {
+  bool fits = x.size() == y.size();
+  for (std::size_t i = 0; fits && i < y.size(); ++i) fits = x[i] == y[i] || x[i] == 1;
+  return fits;
+}
+
 std::string fault_of_pointwise(const Object& step) {
   for (const auto name : {CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_XDESC,
-                          CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_ATTR_OPERATION_POINTWISE_YDESC})
+                          CUDNN_ATTR_OPERATION_POINTWISE_YDESC})
     if (!step.has(name)) return "a part is missing";
-  if (step.object(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR).get<int>(CUDNN_ATTR_POINTWISE_MODE) !=
-      CUDNN_POINTWISE_ADD)
-    return "only the addition is emulated";
-  const Sizes x = step.object(CUDNN_ATTR_OPERATION_POINTWISE_XDESC).dims();
-  const Sizes b = step.object(CUDNN_ATTR_OPERATION_POINTWISE_BDESC).dims();
-  if (x != step.object(CUDNN_ATTR_OPERATION_POINTWISE_YDESC).dims()) return "x and y differ in shape";
-  bool fits = b.size() == x.size();
-  for (std::size_t i = 0; fits && i < x.size(); ++i) fits = b[i] == x[i] || b[i] == 1;
-  return fits ? "" : "b cannot be broadcast to the shape of x";
+  const std::vector<const Object*> tensors = tensors_of(step);
+  if (tensors.size() != operands_of(mode_of(step)) + 1) return "the mode is not emulated, or has other operands";
+  for (const Object* tensor : tensors)
+    if (!fits(tensor->dims(), tensors.back()->dims())) return "an operand cannot be broadcast to the shape of y";
+  return "";
+}
+
+std::string fault_of_reduction(const Object& step) {
+  for (const auto name : {CUDNN_ATTR_OPERATION_REDUCTION_DESC, CUDNN_ATTR_OPERATION_REDUCTION_XDESC,
+                          CUDNN_ATTR_OPERATION_REDUCTION_YDESC})
+    if (!step.has(name)) return "a part is missing";
+  const auto by = step.object(CUDNN_ATTR_OPERATION_REDUCTION_DESC).get<int>(CUDNN_ATTR_REDUCTION_OPERATOR);
+  if (by != CUDNN_REDUCE_TENSOR_ADD && by != CUDNN_REDUCE_TENSOR_MAX) return "the reduction is not emulated";
+  const std::vector<const Object*> tensors = tensors_of(step);
+  return fits(tensors[1]->dims(), tensors[0]->dims()) ? "" : "y has neither the size of x nor 1";
+}
+
+std::string fault_of_product(const Object& step) {
+  for (const auto name : {CUDNN_ATTR_OPERATION_MATMUL_DESC, CUDNN_ATTR_OPERATION_MATMUL_ADESC,
+                          CUDNN_ATTR_OPERATION_MATMUL_BDESC, CUDNN_ATTR_OPERATION_MATMUL_CDESC})
+    if (!step.has(name)) return "a part is missing";
+  const std::vector<const Object*> tensors = tensors_of(step);
+  Sizes a = tensors[0]->dims(), b = tensors[1]->dims(), y = tensors[2]->dims();
+  const std::size_t last = a.size() - 1;
+  if (a.size() < 2 || a.size() != b.size() || a.size() != y.size()) return "the matrices differ in dimensions";
+  if (a[last] != b[last - 1]) return "the rows of a and the columns of b differ in length";
+  a[last] = b[last];  // what y must be
+  b[last - 1] = a[last - 1];
+  return a == y && b == y ? "" : "the shape of y does not fit";
 }
 
 std::string fault_of_graph(const Object& graph) {
@@ -92,7 +122,11 @@ std::string fault_of(const Object& object) {
     case CUDNN_BACKEND_TENSOR_DESCRIPTOR: return fault_of_tensor(object);
     case CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR: return fault_of_settings(object);
     case CUDNN_BACKEND_POINTWISE_DESCRIPTOR: return needs(CUDNN_ATTR_POINTWISE_MODE);
+    case CUDNN_BACKEND_REDUCTION_DESCRIPTOR: return needs(CUDNN_ATTR_REDUCTION_OPERATOR);
+    case CUDNN_BACKEND_MATMUL_DESCRIPTOR: return needs(CUDNN_ATTR_MATMUL_COMP_TYPE);
     case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR: return fault_of_pointwise(object);
+    case CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR: return fault_of_reduction(object);
+    case CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR: return fault_of_product(object);
     case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR: return fault_of_graph(object);
     case CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR:
       return object.has(CUDNN_ATTR_DEVICEPROP_HANDLE) ? "" : needs(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION);

@@ -43,6 +43,7 @@ struct Object {
   Sizes strides() const { return all<std::int64_t>(CUDNN_ATTR_TENSOR_STRIDES); }
   std::int64_t id() const { return get<std::int64_t>(CUDNN_ATTR_TENSOR_UNIQUE_ID); }
   bool is_virtual() const { return get<char>(CUDNN_ATTR_TENSOR_IS_VIRTUAL) != 0; }
+  bool is_number() const { return get<char>(CUDNN_ATTR_TENSOR_IS_BY_VALUE) != 0; }
   bool is_bfloat16() const { return get<cudnnDataType_t>(CUDNN_ATTR_TENSOR_DATA_TYPE) == CUDNN_DATA_BFLOAT16; }
   std::size_t item() const { return is_bfloat16() ? 2 : 4; }
 };
@@ -88,9 +89,22 @@ inline std::vector<const Object*> tensors_of(const Object& step) {
     tensors.push_back(&step.object(names->result));
     return tensors;
   }
-  return {&step.object(CUDNN_ATTR_OPERATION_POINTWISE_XDESC), &step.object(CUDNN_ATTR_OPERATION_POINTWISE_BDESC),
-          &step.object(CUDNN_ATTR_OPERATION_POINTWISE_YDESC)};
+  std::vector<const Object*> tensors;
+  for (const auto name :
+       {CUDNN_ATTR_OPERATION_MATMUL_ADESC, CUDNN_ATTR_OPERATION_MATMUL_BDESC, CUDNN_ATTR_OPERATION_MATMUL_CDESC,
+        CUDNN_ATTR_OPERATION_REDUCTION_XDESC, CUDNN_ATTR_OPERATION_REDUCTION_YDESC,
+        CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_ATTR_OPERATION_POINTWISE_BDESC,
+        CUDNN_ATTR_OPERATION_POINTWISE_TDESC, CUDNN_ATTR_OPERATION_POINTWISE_YDESC})
+    if (step.has(name)) tensors.push_back(&step.object(name));
+  return tensors;
 }
+
+inline cudnnPointwiseMode_t mode_of(const Object& pointwise) {
+  return pointwise.object(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR)
+      .get<cudnnPointwiseMode_t>(CUDNN_ATTR_POINTWISE_MODE);
+}
+/// How many tensors a mode takes; 0 if it is not emulated.
+std::size_t operands_of(cudnnPointwiseMode_t mode);
 
 struct ConvSettings {
   Sizes before, after, stride, dilation;

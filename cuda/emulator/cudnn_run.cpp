@@ -1,6 +1,8 @@
 // What a graph of the emulated cuDNN computes, in plain loops.
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "cudnn_objects.h"
 #include "device.h"
@@ -25,12 +27,13 @@ std::int64_t position(const Sizes& dims, const Sizes& strides, std::int64_t i) {
 
 struct Operand {
   const Object* tensor;
-  char* memory;
+  char* memory;  // null for a number
+  float number;
 
   std::vector<float> read() const {
     const Sizes dims = tensor->dims(), strides = tensor->strides();
-    std::vector<float> values(static_cast<std::size_t>(count(dims)));
-    for (std::size_t i = 0; i < values.size(); ++i) {
+    std::vector<float> values(static_cast<std::size_t>(count(dims)), number);
+    for (std::size_t i = 0; memory && i < values.size(); ++i) {
       const std::int64_t at = position(dims, strides, static_cast<std::int64_t>(i));
       values[i] = tensor->is_bfloat16() ? float(reinterpret_cast<const __nv_bfloat16*>(memory)[at])
                                         : reinterpret_cast<const float*>(memory)[at];
@@ -110,16 +113,72 @@ void run_convolution(const Object& step, const ConvNames& names, const Operand& 
   }
 }
 
-void run_addition(const Operand& x, const Operand& b, const Operand& y) {
-  const Sizes dims = x.tensor->dims(), size = b.tensor->dims();
-  Sizes steps(dims.size(), 0);  // through b, 0 where it is broadcast
+// The strides of x, row by row, seen in the shape of y: 0 where x is broadcast.
+Sizes steps_through(const Sizes& x, const Sizes& y) {
+  Sizes steps(y.size(), 0);
   std::int64_t step = 1;
-  for (std::size_t d = dims.size(); d-- > 0; step *= size[d])
-    if (size[d] > 1) steps[d] = step;
-  std::vector<float> result = x.read();
-  const std::vector<float> added = b.read();
-  for (std::size_t i = 0; i < result.size(); ++i)
-    result[i] += added[static_cast<std::size_t>(position(dims, steps, static_cast<std::int64_t>(i)))];
+  for (std::size_t d = y.size(); d-- > 0; step *= x[d])
+    if (x[d] > 1) steps[d] = step;
+  return steps;
+}
+
+void run_pointwise(const Object& step, const std::vector<Operand>& x, const Operand& y) {
+  const cudnnPointwiseMode_t mode = mode_of(step);
+  const Sizes dims = y.tensor->dims();
+  const std::int64_t axis =
+      step.object(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR).get<std::int64_t>(CUDNN_ATTR_POINTWISE_AXIS);
+  Sizes along(dims.size(), 0);  // the steps of an index along the axis
+  std::vector<std::vector<float>> values;
+  std::vector<Sizes> steps;
+  for (const Operand& each : x) {
+    values.push_back(each.read());
+    steps.push_back(steps_through(each.tensor->dims(), dims));
+  }
+  std::vector<float> result(static_cast<std::size_t>(count(dims)));
+  if (mode == CUDNN_POINTWISE_GEN_INDEX) along.at(static_cast<std::size_t>(axis)) = 1;
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    const auto at = static_cast<std::int64_t>(i);
+    const auto value = [&](std::size_t n) { return values[n][static_cast<std::size_t>(position(dims, steps[n], at))]; };
+    switch (mode) {
+      case CUDNN_POINTWISE_ADD: result[i] = value(0) + value(1); break;
+      case CUDNN_POINTWISE_SUB: result[i] = value(0) - value(1); break;
+      case CUDNN_POINTWISE_MUL: result[i] = value(0) * value(1); break;
+      case CUDNN_POINTWISE_DIV: result[i] = value(0) / value(1); break;
+      case CUDNN_POINTWISE_EXP: result[i] = std::exp(value(0)); break;
+      case CUDNN_POINTWISE_LOG: result[i] = std::log(value(0)); break;
+      case CUDNN_POINTWISE_CMP_GE: result[i] = value(0) >= value(1); break;
+      case CUDNN_POINTWISE_GEN_INDEX: result[i] = static_cast<float>(position(dims, along, at)); break;
+      default: result[i] = value(2) != 0 ? value(0) : value(1);  // select
+    }
+  }
+  y.write(result);
+}
+
+void run_reduction(const Object& step, const Operand& x, const Operand& y) {
+  const auto by = step.object(CUDNN_ATTR_OPERATION_REDUCTION_DESC).get<int>(CUDNN_ATTR_REDUCTION_OPERATOR);
+  const Sizes dims = x.tensor->dims(), steps = steps_through(y.tensor->dims(), dims);
+  const bool is_sum = by == CUDNN_REDUCE_TENSOR_ADD;
+  std::vector<float> result(static_cast<std::size_t>(count(y.tensor->dims())),
+                            is_sum ? 0 : -std::numeric_limits<float>::infinity());
+  const std::vector<float> values = x.read();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    float& to = result[static_cast<std::size_t>(position(dims, steps, static_cast<std::int64_t>(i)))];
+    to = is_sum ? to + values[i] : std::max(to, values[i]);
+  }
+  y.write(result);
+}
+
+void run_product(const Operand& a, const Operand& b, const Operand& y) {
+  const Sizes dims = y.tensor->dims();
+  const std::size_t rows = static_cast<std::size_t>(dims[dims.size() - 2]);
+  const std::size_t columns = static_cast<std::size_t>(dims.back());
+  const std::size_t depth = static_cast<std::size_t>(a.tensor->dims().back());
+  const std::vector<float> left = a.read(), right = b.read();
+  std::vector<float> result(static_cast<std::size_t>(count(dims)));
+  for (std::size_t row = 0; row < result.size() / columns; ++row)  // of all matrices
+    for (std::size_t k = 0; k < depth; ++k)
+      for (std::size_t column = 0; column < columns; ++column)
+        result[row * columns + column] += left[row * depth + k] * right[(row / rows * depth + k) * columns + column];
   y.write(result);
 }
 
@@ -140,14 +199,32 @@ std::string fault_of_memory(const Object& tensor, const char* memory) {
 
 }  // namespace
 
-// Virtual tensors lie in the workspace, one behind the other.
+// Virtual tensors lie in the workspace, one behind the other, each aligned to 16 bytes.
+static std::int64_t bytes_in_workspace(const Object& tensor) {
+  return (count(tensor.dims()) * static_cast<std::int64_t>(tensor.item()) + 15) / 16 * 16;
+}
 std::int64_t workspace_of(const Object& plan) {
   std::int64_t bytes = 0;
   for (const Reference& step : steps_of(plan)) {
     const Object& result = *tensors_of(*step).back();
-    if (result.is_virtual()) bytes += count(result.dims()) * static_cast<std::int64_t>(result.item());
+    if (result.is_virtual()) bytes += bytes_in_workspace(result);
   }
   return bytes;
+}
+
+std::size_t operands_of(cudnnPointwiseMode_t mode) {
+  switch (mode) {
+    case CUDNN_POINTWISE_EXP:
+    case CUDNN_POINTWISE_LOG:
+    case CUDNN_POINTWISE_GEN_INDEX: return 1;
+    case CUDNN_POINTWISE_ADD:
+    case CUDNN_POINTWISE_SUB:
+    case CUDNN_POINTWISE_MUL:
+    case CUDNN_POINTWISE_DIV:
+    case CUDNN_POINTWISE_CMP_GE: return 2;
+    case CUDNN_POINTWISE_BINARY_SELECT: return 3;
+    default: return 0;
+  }
 }
 
 std::string run_plan(cudaStream_t stream, const Reference& plan, const Object& pack) {
@@ -158,25 +235,39 @@ std::string run_plan(cudaStream_t stream, const Reference& plan, const Object& p
   const std::string short_of = needed > 0 ? check_operand(workspace, static_cast<std::size_t>(needed)) : "";
   if (!short_of.empty()) return "the workspace: " + short_of;
   std::map<std::int64_t, char*> memory;
+  std::map<std::int64_t, float> numbers;  // read now
   for (std::size_t i = 0; i < ids.size(); ++i) memory[ids[i]] = addresses[i];
   for (const Reference& step : steps_of(*plan))
     for (const Object* tensor : tensors_of(*step)) {
+      if (tensor->is_number()) {
+        if (!memory[tensor->id()]) return "a number is missing";
+        std::memcpy(&numbers[tensor->id()], memory[tensor->id()], sizeof(float));
+        continue;
+      }
       if (tensor->is_virtual() && memory.try_emplace(tensor->id(), workspace).second)
-        workspace += count(tensor->dims()) * static_cast<std::int64_t>(tensor->item());
+        workspace += bytes_in_workspace(*tensor);
       const std::string fault = fault_of_memory(*tensor, memory[tensor->id()]);
       if (!fault.empty()) return fault;
     }
-  enqueue(stream, [plan, memory] {
+  enqueue(stream, [plan, memory, numbers] {
     ++gradus_emulated_cudnn_runs;
     for (const Reference& step : steps_of(*plan)) {
-      const auto operand = [&](cudnnBackendAttributeName_t name) {
-        return Operand{&step->object(name), memory.at(step->object(name).id())};
+      const auto operand = [&](const Object& tensor) {
+        if (tensor.is_number()) return Operand{&tensor, nullptr, numbers.at(tensor.id())};
+        return Operand{&tensor, memory.at(tensor.id()), 0};
       };
-      if (const ConvNames* names = names_of(*step))
-        run_convolution(*step, *names, operand(names->x), operand(names->weight), operand(names->y));
-      else
-        run_addition(operand(CUDNN_ATTR_OPERATION_POINTWISE_XDESC), operand(CUDNN_ATTR_OPERATION_POINTWISE_BDESC),
-                     operand(CUDNN_ATTR_OPERATION_POINTWISE_YDESC));
+      if (const ConvNames* names = names_of(*step)) {
+        run_convolution(*step, *names, operand(step->object(names->x)), operand(step->object(names->weight)),
+                        operand(step->object(names->y)));
+        continue;
+      }
+      std::vector<Operand> operands;
+      for (const Object* tensor : tensors_of(*step)) operands.push_back(operand(*tensor));
+      const Operand y = operands.back();
+      operands.pop_back();
+      if (step->type == CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR) run_product(operands[0], operands[1], y);
+      else if (step->type == CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR) run_reduction(*step, operands[0], y);
+      else run_pointwise(*step, operands, y);
     }
   });
   return "";

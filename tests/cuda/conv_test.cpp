@@ -8,11 +8,11 @@
 #include <cstdlib>
 #include <future>
 
-#include "core/cuda.h"
 #include "core/tape.h"
 #include "ops/create.h"
 #include "ops/view.h"
 #include "tests/checks.h"
+#include "tests/cuda/cuda_function.h"
 
 using namespace gradus;
 
@@ -77,9 +77,6 @@ std::vector<Tensor> results(const Function& f, X inputs) {
   all.push_back(y.detach());
   return all;
 }
-
-// Plans that the emulated cuDNN has run; null on a GPU.
-const int64_t* cudnn_runs() { return static_cast<const int64_t*>(cuda::find_symbol("gradus_emulated_cudnn_runs")); }
 
 int compared = 0;
 

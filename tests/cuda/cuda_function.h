@@ -1,5 +1,5 @@
 #pragma once
-// Functions of CUDA for tests that are compiled without its headers.
+// What tests ask of CUDA and of the emulator, compiled without their headers.
 
 #include "core/cuda.h"
 
@@ -7,4 +7,9 @@ enum cudaError : unsigned;  // CUDA's own type; 0 is success
 
 template <class... Arguments> cudaError (*cuda_function(const char* name))(Arguments...) {
   return reinterpret_cast<cudaError (*)(Arguments...)>(const_cast<void*>(gradus::cuda::find_symbol(name)));
+}
+
+/// Plans that the emulated cuDNN has run; null on a GPU.
+inline const int64_t* cudnn_runs() {
+  return static_cast<const int64_t*>(gradus::cuda::find_symbol("gradus_emulated_cudnn_runs"));
 }

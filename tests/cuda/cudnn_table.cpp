@@ -1,6 +1,6 @@
-// Which convolutions cuDNN has engines for, on GPUs that need not be there: the very plans that the backend makes are
-// built from the properties of a device. docs/cudnn_support.txt is compared with, or with GRADUS_UPDATE_DOCS=1 written.
-// Nothing is run. The emulated cuDNN must refuse the same wrong graphs as NVIDIA's.
+// Which convolutions and attentions cuDNN has engines for, on GPUs that need not be there: the very plans that the
+// backend makes are built from the properties of a device. docs/cudnn_support.txt is compared with, or with
+// GRADUS_UPDATE_DOCS=1 written. Nothing is run. The emulated cuDNN must refuse the same wrong graphs as NVIDIA's.
 
 #include <doctest/doctest.h>
 
@@ -80,9 +80,32 @@ constexpr Pass passes[] = {{'f', ConvPass::forward, false},
                            {'i', ConvPass::input_gradient, false},
                            {'w', ConvPass::weight_gradient, false}};
 
-bool is_supported(const ConvTask& task, const Descriptor& device) {
+struct AttentionCase {
+  const char* name;
+  bool is_causal;
+  int64_t queries, keys, size, value_size;
+  bool is_of_heads = false;  // [B, T, H, E] seen as [B, H, T, E]
+
+  AttentionTask task() const {
+    const auto layout = [&](int64_t rows, int64_t columns) {
+      const Shape shape{2, 4, rows, columns};
+      if (!is_of_heads) return AttentionTask::Layout{shape, contiguous_strides(shape)};
+      return AttentionTask::Layout{shape, {4 * rows * columns, columns, 4 * columns, 1}};
+    };
+    return {is_causal,
+            {layout(queries, size), layout(keys, size), layout(keys, value_size), layout(queries, value_size)}};
+  }
+};
+const AttentionCase attentions[] = {
+    {"heads of 64", false, 128, 128, 64, 64},         {"heads side by side, causal", true, 128, 128, 64, 64, true},
+    {"heads of 32, causal", true, 256, 256, 32, 32},  {"heads of 128, causal", true, 64, 64, 128, 128},
+    {"heads of 256, causal", true, 64, 64, 256, 256}, {"values of 32", false, 64, 64, 64, 32},
+    {"odd lengths, causal", true, 77, 100, 64, 64},   {"one query", false, 1, 100, 64, 64},
+};
+
+template <class Task> bool is_supported(const Task& task, const Descriptor& device) {
   try {
-    ConvPlan(task, device);
+    Plan(task.graph(), task.dtype, device);
     return true;
   } catch (const Refused&) {
     return false;
@@ -95,7 +118,8 @@ std::string table() {
        << " has an engine that is deterministic and keeps all digits of float32:\n"
           "f forward, b forward with a bias, i input gradient, w weight gradient. Where it has none (-), bfloat16 is\n"
           "computed in float32, and float32 by kernels of our own. Written by tests/cuda/cudnn_table.cpp from\n"
-          "NVIDIA's library, without a GPU: plans were built, not run. GRADUS_UPDATE_DOCS=1 writes it anew.\n\n";
+          "NVIDIA's library, without a GPU: plans were built, not run. GRADUS_UPDATE_DOCS=1 writes it anew.\n"
+          "Below the same of attention, forward: a; where there is no engine, kernels of our own compute it.\n\n";
   text << std::left << std::setw(41) << "tensors row by row";
   std::vector<Descriptor> devices;
   for (const Gpu& gpu : gpus) {
@@ -108,11 +132,18 @@ std::string table() {
       for (const Descriptor& device : devices) {
         std::string letters;
         for (const Pass& pass : passes)
-          letters += is_supported({pass.pass, dtype, pass.has_bias, each.geometry}, device) ? pass.letter : '-';
+          letters += is_supported(ConvTask{pass.pass, dtype, pass.has_bias, each.geometry}, device) ? pass.letter : '-';
         text << std::right << std::setw(10) << letters;
       }
     }
-  return text.str() + '\n';
+  text << "\n\n";
+  for (const AttentionCase& each : attentions) {
+    text << std::left << std::setw(9) << to_string(AttentionTask::dtype) << std::setw(32) << each.name;
+    for (const Descriptor& device : devices)
+      text << std::right << std::setw(10) << (is_supported(each.task(), device) ? 'a' : '-');
+    text << '\n';
+  }
+  return text.str();
 }
 
 std::string contents(const std::string& path) {
@@ -140,7 +171,8 @@ TEST_CASE("cudnn: wrong graphs are refused") {
   const Descriptor device = properties(gpus[1]);
   const auto accepts = [&](const ConvGeometry& geometry) {
     int accepted = 0;
-    for (const Pass& pass : passes) accepted += is_supported({pass.pass, float32, pass.has_bias, geometry}, device);
+    for (const Pass& pass : passes)
+      accepted += is_supported(ConvTask{pass.pass, float32, pass.has_bias, geometry}, device);
     CHECK((accepted == 0 || accepted == 4));
     return accepted > 0;
   };
@@ -166,13 +198,29 @@ TEST_CASE("cudnn: wrong graphs are refused") {
   CHECK_FALSE(accepts(wrong));
 }
 
+TEST_CASE("cudnn: wrong attention is refused") {
+  const Descriptor device = properties(gpus[1]);
+  const AttentionTask right = attentions[1].task();
+  REQUIRE(is_supported(right, device));
+  const auto accepts = [&](int tensor, int dim, int64_t size) {
+    AttentionTask wrong = right;
+    wrong.layouts[tensor].shape[dim] = size;
+    return is_supported(wrong, device);
+  };
+  CHECK_FALSE(accepts(AttentionTask::k, 0, 3));
+  CHECK_FALSE(accepts(AttentionTask::k, 3, 32));
+  CHECK_FALSE(accepts(AttentionTask::v, 2, 64));
+  CHECK_FALSE(accepts(AttentionTask::y, 3, 32));
+  CHECK_FALSE(accepts(AttentionTask::y, 2, 64));
+}
+
 TEST_CASE("cudnn: an object needs its attributes, and does not change once it is finalized") {
-  for (const auto type :
-       {CUDNN_BACKEND_TENSOR_DESCRIPTOR, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR,
-        CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
-        CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
-        CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR,
-        CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR}) {
+  for (const auto type : {CUDNN_BACKEND_TENSOR_DESCRIPTOR, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR,
+                          CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+                          CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+                          CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+                          CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR,
+                          CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR}) {
     CAPTURE(int(type));
     CHECK_THROWS_AS(Descriptor(type).finalize(), Refused);
   }

@@ -3,7 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <functional>
+#include <future>
 
 #include "core/tape.h"
 #include "ops/arithmetic.h"
@@ -14,6 +16,7 @@
 #include "ops/rnn.h"
 #include "ops/view.h"
 #include "tests/checks.h"
+#include "tests/cuda/cuda_function.h"
 
 using namespace gradus;
 using checks::distance;
@@ -151,6 +154,63 @@ TEST_CASE("cuda sequences: attention") {
         }
   }
   MESSAGE(cases << " cases");
+}
+
+TEST_CASE("cuda sequences: attention by cuDNN") {
+  manual_seed(3);
+  struct Case {
+    const char* name;
+    Inputs x;
+    AttentionOptions options = {};
+    bool by_cudnn = true;
+  };
+  const auto random = [](const Shape& shape) { return to(uniform(shape, -1, 1), bfloat16); };
+  const auto side_by_side = [&](int64_t steps, int64_t size) { return transpose(random({2, steps, 3, size}), 1, 2); };
+  const Tensor q = random({2, 3, 70, 16}), k = random({2, 3, 40, 16}), v = random({2, 3, 40, 24});
+  const Case all[] = {
+      {"all keys", {q, k, v}},
+      {"causal", {q, k, v}, {.is_causal = true}},
+      {"more keys than queries, causal", {k, q, q}, {.is_causal = true}},
+      {"another scale", {q, k, v}, {.is_causal = true, .scale = 0.5}},
+      {"heads side by side", {side_by_side(33, 8), side_by_side(35, 8), side_by_side(35, 16)}},
+      {"three dimensions", {random({4, 5, 8}), random({4, 9, 8}), random({4, 9, 8})}, {.is_causal = true}},
+      {"two dimensions", {random({5, 8}), random({9, 8}), random({9, 8})}},
+      {"one query and key", {random({1, 8}), random({1, 8}), random({1, 8})}, {.is_causal = true}},
+      {"five dimensions", {random({2, 1, 3, 5, 8}), random({2, 1, 3, 9, 8}), random({2, 1, 3, 9, 8})}, {}, false},
+      {"heads of odd size", {random({5, 12}), random({9, 12}), random({9, 8})}, {}, false},
+      {"dropout", {q, k, v}, {.dropout_p = 0.5}, false},
+      {"mask", {q, k, v}, {.attn_mask = ones({40})}, false},
+      {"the same key for all heads", {q, random({40, 16}), random({40, 16})}, {}, false},
+      {"an odd place in memory", {random({5 * 8 + 1}), random({4, 8}), random({4, 8})}, {}, false},
+      {"transposed", {t(random({16, 8})), t(random({16, 9})), random({9, 16})}, {}, false},
+      {"no queries", {random({0, 8}), random({9, 8}), random({9, 8})}, {}, false},
+      {"no keys", {random({5, 8}), random({0, 8}), random({0, 8})}, {}, false},
+  };
+  for (const std::string engines : {"all", "float32"}) {
+    setenv("GRADUS_CUDA_EMULATOR_CUDNN", engines.c_str(), 1);
+    std::async(std::launch::async,
+               [&] {  // plans are kept by thread, also that there is none
+                 for (const Case& each : all)
+                   for (int i = 0; i < 2; ++i) {  // the second time with the plan of the first
+                     CAPTURE(std::string(each.name));
+                     CAPTURE(engines);
+                     const int64_t before = cudnn_runs() ? *cudnn_runs() : 0;
+                     compare(
+                         [&](const Inputs& x) {
+                           Generator generator(5);
+                           AttentionOptions options = each.options;
+                           if (options.attn_mask.defined())
+                             options.attn_mask = options.attn_mask.copied_to(x[0].device());
+                           const Tensor& query = x[0].dim() > 1 ? x[0] : reshape(narrow(x[0], 0, 1, 40), {5, 8});
+                           return scaled_dot_product_attention(query, x[1], x[2], options, generator);
+                         },
+                         each.x);
+                     if (cudnn_runs()) CHECK(*cudnn_runs() - before == (each.by_cudnn && engines == "all"));
+                   }
+               })
+        .get();
+    unsetenv("GRADUS_CUDA_EMULATOR_CUDNN");
+  }
 }
 
 TEST_CASE("cuda sequences: attention without keys, queries or values, and with numbers that are not finite") {

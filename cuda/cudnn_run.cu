@@ -1,0 +1,65 @@
+#include "cuda/cudnn_run.h"
+
+#include <map>
+#include <optional>
+
+#include "cuda/device.h"
+
+namespace gradus::cuda {
+namespace {
+
+// cuDNN on the current device for one thread: a handle whose work goes to the thread's stream, and the plans so far.
+struct Cudnn {
+  cudnnHandle_t handle = nullptr;
+  Descriptor properties{CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR};
+  std::map<std::vector<int64_t>, std::optional<Plan>> plans;  // none where cuDNN refused
+
+  Cudnn() {
+    check(cudnnCreate(&handle), "cudnnCreate");
+    check(cudnnSetStream(handle, cudaStreamPerThread), "cudnnSetStream");
+    properties.set(CUDNN_ATTR_DEVICEPROP_HANDLE, handle).finalize();
+  }
+  ~Cudnn() {
+    plans.clear();
+    cudnnDestroy(handle);
+  }
+
+  static Cudnn& on(Device device) {
+    static thread_local std::map<int, Cudnn> of_device;
+    return of_device[device.index];
+  }
+
+  template <class Task> const std::optional<Plan>& plan(const Task& task) {
+    if (plans.size() == 4096) {  // shapes that keep changing
+      check(cudaStreamSynchronize(cudaStreamPerThread), "cudaStreamSynchronize");
+      plans.clear();
+    }
+    const auto [place, is_new] = plans.try_emplace(task.key());
+    if (is_new) try {
+        place->second.emplace(task.graph(), task.dtype, properties);
+      } catch (const Refused&) {
+      }
+    return place->second;
+  }
+};
+
+template <class Task> bool run(const Task& task, Device device, std::span<const Operand> operands) {
+  const DeviceGuard guard(device);
+  Cudnn& cudnn = Cudnn::on(device);
+  const std::optional<Plan>& plan = cudnn.plan(task);
+  if (!plan) return false;
+  const Tensor workspace = Tensor::empty({plan->workspace_bytes()}, boolean, device);
+  plan->run(cudnn.handle, operands, Target(workspace).data);
+  return true;
+}
+
+}  // namespace
+
+bool run_cudnn(const ConvTask& task, Device device, std::span<const Operand> operands) {
+  return run(task, device, operands);
+}
+bool run_cudnn(const AttentionTask& task, Device device, std::span<const Operand> operands) {
+  return run(task, device, operands);
+}
+
+}  // namespace gradus::cuda

@@ -1,0 +1,18 @@
+#pragma once
+// Running cuDNN's graphs.
+
+#include "core/tensor.h"
+#include "cuda/cudnn.h"
+#include "cuda/view.h"
+
+namespace gradus::cuda {
+
+/// Computes a task on the current thread's stream; false where cuDNN has no engine for it. Each thread makes a plan for
+/// each task once.
+bool run_cudnn(const ConvTask& task, Device device, std::span<const Operand> operands);
+bool run_cudnn(const AttentionTask& task, Device device, std::span<const Operand> operands);
+
+/// Whether cuDNN's engines can begin where the tensor does.
+inline bool is_aligned(const Tensor& x) { return reinterpret_cast<uintptr_t>(Target(x).data) % 16 == 0; }
+
+}  // namespace gradus::cuda
