@@ -3,8 +3,8 @@
 // (or queries) pass by. Heads of any size go by in parts of 32 columns; for more than 128 columns of a result, several
 // blocks compute the same scores. bfloat16 is a way to store only: products are those of floats, not of Tensor Cores.
 //
-// The forward pass in bfloat16 is left to cuDNN, which has Tensor Cores compute it, where it can. Its backward pass adds
-// up in an order that differs from run to run, ours does not.
+// The forward pass in bfloat16 is left to cuDNN, which has Tensor Cores compute it, where it can. Its fast backward pass
+// adds up in an order that differs from run to run, ours does not.
 
 #include "cuda/cudnn_run.h"
 #include "cuda/reduce.h"
@@ -278,27 +278,42 @@ template <bool of_keys, class E, class T> __global__ void __launch_bounds__(thre
   }
 }
 
-// False if cuDNN cannot do it.
+// The tensor as cuDNN takes it, [B, H, rows, columns]; false if it cannot. Its engines read 16 bytes at a time, and do
+// not check that they may.
+bool view_for_cudnn(const Tensor& x, AttentionTask::View& view) {
+  if (x.dim() > 4 || x.numel() == 0 || x.size(-1) % 8 != 0 || x.strides().back() != 1 || !is_aligned(x)) return false;
+  view = {x.shape(), x.strides()};
+  while (view.shape.dim() < 4) {
+    view.shape.insert(0, 1);
+    view.strides.insert(0, 0);
+  }
+  int64_t extent = 8;
+  for (int i = 0; i < 3; ++i) {
+    if (view.shape[i] == 1) continue;
+    if (view.strides[i] <= 0 || view.strides[i] % 8 != 0) return false;
+    extent = std::max(extent, view.shape[i] * view.strides[i]);
+  }
+  for (int i = 0; i < 3; ++i)
+    if (view.shape[i] == 1) view.strides[i] = extent;  // that of a dimension of size 1 says nothing
+  constexpr int64_t most = 65535;
+  return view.shape[0] <= most && view.shape[1] <= most;
+}
+
+// False if cuDNN cannot do it, or is not to be trusted with it: versions before 9.11 have known faults; engines may mask
+// before they scale; on GPUs of compute capability 10 (B200) wrong results are reported; for one query or key, whose
+// number of keys changes from step to step when a text is written, it would compile a kernel each time.
 bool attend_by_cudnn(const AttentionSettings& settings, const Tensor& q, const Tensor& k, const Tensor& v,
                      const Tensor& y) {
-  if (y.dtype() != bfloat16 || settings.mask.defined() || settings.dropout_p > 0 || y.dim() > 4) return false;
-  if (cudnnGetVersion() < 91100) return false;  // NVIDIA's own frontend does not trust some of the versions before it
+  if (y.dtype() != bfloat16 || settings.mask.defined() || settings.dropout_p > 0 || !(settings.scale > 0)) return false;
+  if (q.size(-2) <= 1 || k.size(-2) <= 1 || cudnnGetVersion() < 91100) return false;
+  int capability = 0;
+  check(cudaDeviceGetAttribute(&capability, cudaDevAttrComputeCapabilityMajor, y.device().index),
+        "cudaDeviceGetAttribute");
+  if (capability == 10) return false;
   AttentionTask task{settings.is_causal, {}};
   const Tensor* const tensors[] = {&q, &k, &v, &y};
-  for (int i = 0; i < 4; ++i) {
-    const Tensor& x = *tensors[i];
-    const auto fits = [](int64_t stride) { return stride > 0 && stride % 8 == 0; };
-    const Strides& strides = x.strides();
-    if (x.numel() == 0) return false;  // cuDNN 9.19 crashes
-    if (!is_aligned(x) || strides.back() != 1 || x.size(-1) % 8 != 0) return false;
-    if (!std::all_of(strides.begin(), strides.end() - 1, fits)) return false;
-    AttentionTask::Layout& layout = task.layouts[i];
-    layout = {x.shape(), strides};
-    while (layout.shape.dim() < 4) {
-      layout.shape.insert(0, 1);
-      layout.strides.insert(0, x.numel());
-    }
-  }
+  for (int i = 0; i < 4; ++i)
+    if (!view_for_cudnn(*tensors[i], task.views[i])) return false;
   float scale = float(settings.scale), blind = -std::numeric_limits<float>::infinity();
   const Operand operands[] = {{AttentionTask::q, Target(q).data},
                               {AttentionTask::k, Target(k).data},

@@ -66,8 +66,8 @@ Descriptor make_plan(const Descriptor& graph, Dtype dtype, const Descriptor& dev
               .set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, device)
               .finalize();
           return plan;
-        } catch (const Refused& refused) {
-          why = refused.what();
+        } catch (const Error& error) {  // also what it fails to compile, or to load
+          why = error.what();
         }
     } catch (const Refused& refused) {
       why = refused.what();

@@ -129,18 +129,19 @@ struct ConvTask {
   std::vector<int64_t> key() const;
 };
 
-/// y = softmax(scale·q·kᵀ)·v in bfloat16 with sums in float32, and the log_sum_exp of each query, contiguous. Tensors
-/// are [B, H, T, E] (k: [B, H, S, E], v: [B, H, S, Ev], y: [B, H, T, Ev]); along the last dimension they are
-/// contiguous, and all other strides are multiples of 16 bytes, as are the addresses.
+/// y = softmax(scale·q·kᵀ)·v in bfloat16, which the probabilities are rounded to, with sums in float32; and the
+/// log_sum_exp of each query, contiguous. Tensors are [B, H, T, E] (k: [B, H, S, E], v: [B, H, S, Ev], y:
+/// [B, H, T, Ev]); along the last dimension they are contiguous, and all other strides are multiples of 16 bytes, as
+/// are the addresses.
 struct AttentionTask {
   /// scale and blind, −∞, are floats of the CPU.
   enum Id : int64_t { q, k, v, y, log_sum_exp, scale, blind };
-  struct Layout {
+  struct View {
     Shape shape;
     Strides strides;
   };
   bool is_causal;
-  Layout layouts[4];  // of q, k, v, y
+  View views[4];  // q, k, v, y
   static constexpr Dtype dtype = bfloat16;
 
   Descriptor graph() const;

@@ -167,12 +167,12 @@ std::vector<int64_t> ConvTask::key() const {
 Descriptor AttentionTask::graph() const {
   const cudnnDataType_t type = type_of(dtype);
   const auto operand = [&](Id id, bool transposed = false) {
-    Layout layout = layouts[id];
-    if (transposed) std::swap(layout.shape[2], layout.shape[3]), std::swap(layout.strides[2], layout.strides[3]);
-    return tensor(id, layout.shape, layout.strides, type);
+    View x = views[id];
+    if (transposed) std::swap(x.shape[2], x.shape[3]), std::swap(x.strides[2], x.strides[3]);
+    return tensor(id, x.shape, x.strides, type);
   };
-  const Shape& queries = layouts[Id::q].shape;
-  const Shape scores{queries[0], queries[1], queries[2], layouts[Id::k].shape[2]};
+  const Shape& queries = views[Id::q].shape;
+  const Shape scores{queries[0], queries[1], queries[2], views[Id::k].shape[2]};
   const Shape rows{queries[0], queries[1], queries[2], 1};
   Steps steps;
   const auto apply = [&](cudnnPointwiseMode_t mode, const Shape& shape, std::initializer_list<const Descriptor*> x) {
@@ -205,8 +205,8 @@ Descriptor AttentionTask::graph() const {
 
 std::vector<int64_t> AttentionTask::key() const {
   std::vector<int64_t> key{is_causal};
-  for (const Layout& layout : layouts)
-    for (const Shape& sizes : {layout.shape, layout.strides}) key.insert(key.end(), sizes.begin(), sizes.end());
+  for (const View& x : views)
+    for (const Shape& sizes : {x.shape, x.strides}) key.insert(key.end(), sizes.begin(), sizes.end());
   return key;
 }
 

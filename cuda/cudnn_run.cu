@@ -1,9 +1,10 @@
 #include "cuda/cudnn_run.h"
 
 #include <map>
-#include <optional>
+#include <memory>
 
 #include "cuda/device.h"
+#include "cuda/graph.h"
 
 namespace gradus::cuda {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 struct Cudnn {
   cudnnHandle_t handle = nullptr;
   Descriptor properties{CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR};
-  std::map<std::vector<int64_t>, std::optional<Plan>> plans;  // none where cuDNN refused
+  std::map<std::vector<int64_t>, std::shared_ptr<const Plan>> plans;  // null where cuDNN refused
 
   Cudnn() {
     check(cudnnCreate(&handle), "cudnnCreate");
@@ -29,25 +30,29 @@ struct Cudnn {
     return of_device[device.index];
   }
 
-  template <class Task> const std::optional<Plan>& plan(const Task& task) {
-    if (plans.size() == 4096) {  // shapes that keep changing
+  template <class Task> std::shared_ptr<const Plan> plan(const Task& task) {
+    std::vector<int64_t> key = task.key();
+    if (const auto place = plans.find(key); place != plans.end()) return place->second;
+    if (plans.size() >= 4096 && !GraphMemory::recording()) {  // shapes that keep changing
       check(cudaStreamSynchronize(cudaStreamPerThread), "cudaStreamSynchronize");
       plans.clear();
     }
-    const auto [place, is_new] = plans.try_emplace(task.key());
-    if (is_new) try {
-        place->second.emplace(task.graph(), task.dtype, properties);
-      } catch (const Refused&) {
-      }
-    return place->second;
+    std::shared_ptr<const Plan> made;
+    try {
+      made = std::make_shared<const Plan>(task.graph(), task.dtype, properties);
+    } catch (const Refused&) {
+    }
+    plans.emplace(std::move(key), made);
+    return made;
   }
 };
 
 template <class Task> bool run(const Task& task, Device device, std::span<const Operand> operands) {
   const DeviceGuard guard(device);
   Cudnn& cudnn = Cudnn::on(device);
-  const std::optional<Plan>& plan = cudnn.plan(task);
+  const std::shared_ptr<const Plan> plan = cudnn.plan(task);
   if (!plan) return false;
+  if (GraphMemory* graph = GraphMemory::recording()) graph->keep([plan] {});  // the plan owns the kernels
   const Tensor workspace = Tensor::empty({plan->workspace_bytes()}, boolean, device);
   plan->run(cudnn.handle, operands, Target(workspace).data);
   return true;

@@ -7,8 +7,8 @@
 
 namespace gradus::cuda {
 
-/// Computes a task on the current thread's stream; false where cuDNN has no engine for it. Each thread makes a plan for
-/// each task once.
+/// Computes a task on the current thread's stream; false where cuDNN has no engine for it. A thread keeps the plans
+/// that it has made.
 bool run_cudnn(const ConvTask& task, Device device, std::span<const Operand> operands);
 bool run_cudnn(const AttentionTask& task, Device device, std::span<const Operand> operands);
 

@@ -65,6 +65,11 @@ std::string fault_of_pointwise(const Object& step) {
     if (!step.has(name)) return "a part is missing";
   const std::vector<const Object*> tensors = tensors_of(step);
   if (tensors.size() != operands_of(mode_of(step)) + 1) return "the mode is not emulated, or has other operands";
+  const auto axis =
+      step.object(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR).get<std::int64_t>(CUDNN_ATTR_POINTWISE_AXIS, -1);
+  if (mode_of(step) == CUDNN_POINTWISE_GEN_INDEX &&
+      (axis < 0 || axis >= static_cast<std::int64_t>(tensors.back()->dims().size())))
+    return "there is no such axis";
   for (const Object* tensor : tensors)
     if (!fits(tensor->dims(), tensors.back()->dims())) return "an operand cannot be broadcast to the shape of y";
   return "";

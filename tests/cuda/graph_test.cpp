@@ -115,6 +115,22 @@ TEST_CASE("cuda: a step recorded as a graph is the same step") {
   CHECK(Storage::live() == storages);
 }
 
+TEST_CASE("cuda: a graph has attention by cuDNN") {
+  manual_seed(3);
+  const Tensor q = zeros({2, 3, 70, 16}, bfloat16, gpu), k = to(uniform({2, 3, 40, 16}, -1, 1, bfloat16), gpu);
+  Tensor y;
+  const auto step = [&] { y = scaled_dot_product_attention(q, k, k, {.is_causal = true, .scale = 0.3}); };
+  const auto launch = cuda::graphed(step);
+  for (int i = 0; i < 3; ++i) {
+    assign(q, uniform(q.shape(), -1, 1, bfloat16));
+    launch();
+    const Tensor found = to(y, Device::cpu()), recorded = y;
+    step();
+    CHECK(distance(found, to(y, Device::cpu())) == 0);
+    y = recorded;
+  }
+}
+
 TEST_CASE("cuda: a language model is trained by a graph") {
   const auto train_model = [](bool with_graph) {
     manual_seed(1);
