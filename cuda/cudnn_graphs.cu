@@ -70,7 +70,7 @@ class Steps {
 
  private:
   std::vector<Descriptor> steps_;
-  int64_t next_id_ = 100;
+  int64_t next_id_ = 100;  // beyond the ids of every task
 };
 
 // The three passes are the same step with other names.

@@ -5,9 +5,6 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <future>
-
 #include "core/tape.h"
 #include "ops/create.h"
 #include "ops/view.h"
@@ -101,19 +98,16 @@ void compare(const Case& each, Dtype dtype, bool by_cudnn) {
   ++compared;
 }
 
-// In a thread of its own: plans are kept by thread, also that there is none.
 void compare_all(const char* engines) {
   REQUIRE(cuda::is_available());
   compared = 0;
   const std::string all = engines;
-  setenv("GRADUS_CUDA_EMULATOR_CUDNN", engines, 1);
-  std::async(std::launch::async, [&] {
+  with_cudnn_engines(engines, [&] {
     for (const Case& each : cases)
       for (Dtype dtype : {float64, float32, bfloat16})
         for (int i = 0; i < (all == "all" ? 2 : 1); ++i)  // the second time with the plan of the first
           compare(each, dtype, all != "none" && dtype != float64);
-  }).get();
-  unsetenv("GRADUS_CUDA_EMULATOR_CUDNN");
+  });
   MESSAGE(compared << " cases");
 }
 

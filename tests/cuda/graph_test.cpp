@@ -5,6 +5,7 @@
 #include "core/cuda.h"
 #include "gradus.h"
 #include "tests/checks.h"
+#include "tests/cuda/cuda_function.h"
 
 using namespace gradus;
 using checks::distance;
@@ -123,8 +124,11 @@ TEST_CASE("cuda: a graph has attention by cuDNN") {
   const auto launch = cuda::graphed(step);
   for (int i = 0; i < 3; ++i) {
     assign(q, uniform(q.shape(), -1, 1, bfloat16));
+    cuda::synchronize();
+    const int64_t before = cudnn_runs() ? *cudnn_runs() : 0;
     launch();
     const Tensor found = to(y, Device::cpu()), recorded = y;
+    if (cudnn_runs()) CHECK(*cudnn_runs() - before == 1);
     step();
     CHECK(distance(found, to(y, Device::cpu())) == 0);
     y = recorded;

@@ -3,9 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <functional>
-#include <future>
 
 #include "core/tape.h"
 #include "ops/arithmetic.h"
@@ -211,11 +209,7 @@ TEST_CASE("cuda sequences: attention by cuDNN") {
       if (cudnn_runs()) CHECK(*cudnn_runs() - before == (each.by_cudnn && engines == "all" ? 2 : 0));
     }
   };
-  for (const std::string engines : {"all", "float32"}) {
-    setenv("GRADUS_CUDA_EMULATOR_CUDNN", engines.c_str(), 1);
-    std::async(std::launch::async, compare_all, engines).get();  // plans are kept by thread, also that there is none
-    unsetenv("GRADUS_CUDA_EMULATOR_CUDNN");
-  }
+  for (const char* engines : {"all", "float32"}) with_cudnn_engines(engines, [&] { compare_all(engines); });
 }
 
 TEST_CASE("cuda sequences: attention without keys, queries or values, and with numbers that are not finite") {
