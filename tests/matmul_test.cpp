@@ -1,5 +1,5 @@
-// Matrix products of all sizes against plain loops: the tiny ones, those that Eigen packs on its stack or in our
-// memory, those cut into bands for threads.
+// Matrix products of all sizes against plain loops: the tiny ones, rows and columns, those of one block and of several,
+// those cut into bands for threads.
 
 #include "ops/matmul.h"
 
@@ -64,13 +64,50 @@ TEST_CASE("matmul: a sum of no terms is zero, however large the result") {
   check(3, 3000, 0);
 }
 
+TEST_CASE("matmul: operands of any strides") {
+  manual_seed(3);
+  for (const auto& [m, n, k] : std::vector<std::array<int64_t, 3>>{{1, 70, 90}, {70, 1, 90}, {7, 9, 5}, {30, 40, 50}}) {
+    CAPTURE(m);
+    const Tensor a = randn({m, 2 * k}), b = randn({k, 2 * n}), row = randn({1, k}), none = zeros({n});
+    for (const Tensor& left : {slice(a, 1, 0, 2 * k, 2), expand(row, {m, k}), flip(slice(a, 1, 0, k), {0, 1})})
+      for (const Tensor& right :
+           {slice(b, 1, 1, 2 * n, 2), expand(randn({k, 1}), {k, n}), flip(slice(b, 1, 0, n), {1})})
+        CHECK(error(matmul(left, right), contiguous(left), contiguous(right), none) < 1e-6);
+  }
+}
+
+TEST_CASE("matmul: an element has the same bits whatever is computed beside it, and by however many threads") {
+  manual_seed(4);
+  const int before = num_threads();
+  for (const auto& [m, n, k] :
+       std::vector<std::array<int64_t, 3>>{{205, 97, 800}, {97, 205, 800}, {13, 1090, 390}, {17, 33, 9000}})
+    for (const bool turned : {false, true}) {
+      CAPTURE(m);
+      CAPTURE(turned);
+      const Tensor a = turned ? t(randn({k, m})) : randn({m, k}), b = turned ? t(randn({n, k})) : randn({k, n});
+      set_num_threads(1);
+      const Tensor y = matmul(a, b);
+      CHECK(matmul(slice(a, 0, 5, 12), slice(b, 1, 3, 31)).to_vector<float>() ==
+            slice(slice(y, 0, 5, 12), 1, 3, 31).to_vector<float>());
+      set_num_threads(2);
+      CHECK(matmul(a, b).to_vector<float>() == y.to_vector<float>());
+    }
+  set_num_threads(before);
+}
+
 TEST_CASE("matmul: large products of every layout") {
   manual_seed(2);
   const int before = num_threads();
   for (const int threads : {1, 2}) {
     set_num_threads(threads);
-    for (const auto& [m, n, k] : std::vector<std::array<int64_t, 3>>{
-             {64, 64, 64}, {1, 300, 400}, {300, 1, 400}, {129, 257, 65}, {7, 500, 300}, {500, 7, 300}, {260, 130, 270}})
+    for (const auto& [m, n, k] : std::vector<std::array<int64_t, 3>>{{64, 64, 64},
+                                                                     {1, 300, 400},
+                                                                     {300, 1, 400},
+                                                                     {129, 257, 65},
+                                                                     {7, 500, 300},
+                                                                     {500, 7, 300},
+                                                                     {260, 130, 270},
+                                                                     {110, 1040, 400}})
       check(m, n, k);
   }
   set_num_threads(before);

@@ -10,6 +10,7 @@
 #include "ops/cpu/gather.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
+#include "ops/cpu/product.h"
 
 namespace gradus::cpu {
 namespace {
@@ -45,6 +46,13 @@ template <class T> class Matrices {
   T* data_;
 };
 
+template <class T> MatrixView<T> view(const TileMap<T>& x) { return {x.data(), x.outerStride(), 1}; }
+
+// y = a·b, or y += a·b. a: [rows of y, depth].
+template <class T> void multiply(MatrixView<T> a, MatrixView<T> b, int64_t depth, bool add, TileMap<T> y) {
+  product(y.rows(), y.cols(), depth, a, b, add ? y.data() : nullptr, y.outerStride(), y.data(), y.outerStride());
+}
+
 // x itself where its rows lie without gaps, one after the other in any distance; a copy otherwise.
 template <class T> Tensor with_plain_rows(const Tensor& x) {
   const bool fits = x.strides().back() == 1 && x.strides()[x.dim() - 2] > 0 && x.dtype() == dtype_of<T>();
@@ -64,8 +72,9 @@ template <class T> class Scores {
   int64_t keys_seen(int64_t end) const { return settings_->is_causal ? std::min(end, keys_) : keys_; }
 
   /// tile = scale·q·kᵀ + mask; the part of row r that query t + r sees is its first `seen(t + r, s, columns)` elements.
-  void compute(int64_t item, int64_t t, int64_t s, const TileMap<T>& q, const TileMap<T>& k, TileMap<T>& tile) const {
-    tile.noalias() = T(settings_->scale) * q * k.transpose();
+  void compute(int64_t item, int64_t t, int64_t s, const TileMap<T>& q, const TileMap<T>& k, TileMap<T>& tile) {
+    scaled_ = T(settings_->scale) * q;
+    multiply<T>({scaled_.data(), q.cols(), 1}, view(k).transposed(), q.cols(), false, tile);
     if (!mask_.empty()) tile += mask_[0].rows(item, t, tile.rows()).middleCols(s, tile.cols());
   }
   int64_t seen(int64_t t, int64_t s, int64_t columns) const {
@@ -92,15 +101,12 @@ template <class T> class Scores {
   int64_t queries_, keys_;
   bool drops_;
   std::vector<Matrices<T>> mask_;
+  Tile<T> scaled_;
 };
 
 // Scratch memory is Eigen's own, which is aligned: the order of its sums depends on where a row begins.
 template <class T> TileMap<T> tile_of(Array<T>& memory, int64_t rows, int64_t columns) {
   return {memory.data(), rows, columns, Eigen::OuterStride<>(columns)};
-}
-
-int64_t grain_of(int64_t multiplications) {
-  return std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(1, multiplications));
 }
 
 template <class T> void backward_as(const AttentionSettings& settings, const Tensor& dy, const Tensor& q,
@@ -111,11 +117,11 @@ template <class T> void backward_as(const AttentionSettings& settings, const Ten
   const Matrices<T> queries(query), keys(key), values(value), gradients(gradient), outputs(output);
   const Matrices<T> d_queries(dq), d_keys(dk), d_values(dv);
   const int64_t rows = q.size(-2), columns = k.size(-2);
-  const Scores<T> scores(settings, rows, columns);
   const T* const log_sum_exp = pointer<T>(settings.log_sum_exp);
   const T scale = T(settings.scale);
   const int64_t work = rows * columns * (3 * q.size(-1) + 2 * v.size(-1));
-  parallel_for(items_of(q), grain_of(work), [&](int64_t begin, int64_t end) {
+  parallel_for(items_of(q), grain_for(work, product_grain / 4), [&](int64_t begin, int64_t end) {
+    Scores<T> scores(settings, rows, columns);
     Array<T> probabilities(query_block * key_block), d_scores(query_block * key_block), keep(key_block);
     Array<T> dot(rows);  // Σ dy·y of each query, which is Σ dp·p: what the softmax takes off every gradient
     for (int64_t item = begin; item < end; ++item) {
@@ -132,24 +138,24 @@ template <class T> void backward_as(const AttentionSettings& settings, const Ten
           const TileMap<T> q_block = queries.rows(item, t, n), dy_block = gradients.rows(item, t, n);
           TileMap<T> p = tile_of(probabilities, n, m), ds = tile_of(d_scores, n, m);
           scores.compute(item, t, s, q_block, k_block, p);
-          ds.noalias() = dy_block * v_block.transpose();
+          multiply(view(dy_block), view(v_block).transposed(), v_block.cols(), false, ds);
           for (int64_t r = 0; r < n; ++r) {
             const int64_t seen = scores.seen(t + r, s, m);
             Scores<T>::exponentiate(log_sum_exp[item * rows + t + r], seen, p.data() + r * m, m);
             Out<T> p_row(p.data() + r * m, seen), ds_row(ds.data() + r * m, seen);
             if (!scores.drops()) {
-              ds_row = p_row * (ds_row - dot(t + r));
+              ds_row = scale * p_row * (ds_row - dot(t + r));
             } else {
               const In<T> kept(keep.data(), seen);
               scores.dropout(item, t + r, s, seen, keep.data());
-              ds_row = p_row * (kept * ds_row - dot(t + r));
+              ds_row = scale * p_row * (kept * ds_row - dot(t + r));
               p_row *= kept;
             }
             std::fill(ds_row.data() + seen, ds_row.data() + m, T(0));
           }
-          dv_block.noalias() += p.transpose() * dy_block;
-          d_queries.rows(item, t, n).noalias() += scale * ds * k_block;
-          dk_block.noalias() += scale * ds.transpose() * q_block;
+          multiply(view(p).transposed(), view(dy_block), n, true, dv_block);
+          multiply(view(ds), view(k_block), m, true, d_queries.rows(item, t, n));
+          multiply(view(ds).transposed(), view(q_block), n, true, dk_block);
         }
       }
     }
@@ -162,11 +168,11 @@ void attention(const AttentionSettings& settings, const Tensor& q, const Tensor&
   compute_in_float(y, [&]<class T>(const Tensor& result) {
     const Tensor query = with_plain_rows<T>(q), key = with_plain_rows<T>(k), value = with_plain_rows<T>(v);
     const Matrices<T> queries(query), keys(key), values(value), results(result);
-    const int64_t rows = q.size(-2), columns = k.size(-2), blocks = (rows + query_block - 1) / query_block;
-    const Scores<T> scores(settings, rows, columns);
+    const int64_t rows = q.size(-2), columns = k.size(-2), blocks = divide_up(rows, query_block);
     T* const log_sum_exp = pointer<T>(settings.log_sum_exp);
     const int64_t work = std::min(rows, query_block) * columns * (q.size(-1) + v.size(-1));
-    parallel_for(items_of(q) * blocks, grain_of(work), [&](int64_t begin, int64_t end) {
+    parallel_for(items_of(q) * blocks, grain_for(work, product_grain / 4), [&](int64_t begin, int64_t end) {
+      Scores<T> scores(settings, rows, columns);
       Array<T> memory(query_block * key_block), keep(key_block), largest(query_block), sum(query_block);
       for (int64_t block = begin; block < end; ++block) {
         const int64_t item = block / blocks, t = block % blocks * query_block, n = std::min(query_block, rows - t);
@@ -197,7 +203,7 @@ void attention(const AttentionSettings& settings, const Tensor& q, const Tensor&
               Out<T>(row, seen) *= In<T>(keep.data(), seen);
             }
           }
-          out.noalias() += tile * values.rows(item, s, m);
+          multiply(view(tile), view(values.rows(item, s, m)), m, true, out);
         }
         for (int64_t r = 0; r < n; ++r) {
           out.row(r) *= sum[r] == 0 ? T(0) : 1 / sum[r];

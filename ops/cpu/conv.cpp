@@ -12,15 +12,8 @@
 namespace gradus::cpu {
 namespace {
 
-template <class T> using Rows = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-template <class T> using Matrix = Eigen::Map<Rows<T>, 0, Eigen::OuterStride<>>;
-template <class T> using ConstMatrix = Eigen::Map<const Rows<T>, 0, Eigen::OuterStride<>>;
-
 constexpr int64_t vector = 16;          // rows are copied so many elements at a time, also a little beyond their end
 constexpr int64_t tile_size = 1 << 16;  // elements of the matrix of columns that are made at a time
-constexpr int64_t worth_a_thread = 1 << 20;  // multiplications
-
-int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
 
 template <class T> bool use_winograd(const ConvGeometry& geometry) {
   return std::is_same_v<T, float> && winograd::pays(geometry);
@@ -63,14 +56,12 @@ struct Plan : ConvGeometry {
   int64_t scratch_size() const { return pointwise ? 0 : padded_size() + with_overrun(taps * tile_rows * tile_columns); }
   static int64_t with_overrun(int64_t n) { return divide_up(n, vector) * vector + vector; }
 
-  template <class T> Matrix<T> output(T* values, int64_t item, const Tile& t) const {
-    return Matrix<T>(values + item * outputs * pixels + t.start, outputs, t.pixels, Eigen::OuterStride<>(pixels));
+  // The part of one item's outputs, gradients or weights; [outputs, pixels of the tile] or [outputs, taps].
+  template <class T> T* output(T* values, int64_t item, const Tile& t) const {
+    return values + item * outputs * pixels + t.start;
   }
-  template <class T> ConstMatrix<T> output(const T* values, int64_t item, const Tile& t) const {
-    return ConstMatrix<T>(values + item * outputs * pixels + t.start, outputs, t.pixels, Eigen::OuterStride<>(pixels));
-  }
-  template <class T> ConstMatrix<T> weights(const T* values, int64_t item) const {
-    return ConstMatrix<T>(values + item % groups * outputs * taps, outputs, taps, Eigen::OuterStride<>(taps));
+  template <class T> MatrixView<T> weights(const T* values, int64_t item) const {
+    return {values + item % groups * outputs * taps, taps, 1};
   }
 };
 
@@ -78,7 +69,7 @@ struct Plan : ConvGeometry {
 template <class T, class F> void for_parts(const Plan& plan, int64_t n, int64_t scratch, F&& body) {
   const double work = double(plan.items) * double(plan.outputs * plan.taps) * double(plan.pixels);
   const int64_t most = std::min<int64_t>(n, omp_in_parallel() ? 1 : omp_get_max_threads());
-  const int64_t parts = std::max<int64_t>(1, std::min(most, int64_t(work / worth_a_thread)));
+  const int64_t parts = std::max<int64_t>(1, std::min(most, int64_t(work / product_grain)));
   const Tensor memory = Tensor::empty({parts, scratch}, dtype_of<T>());
   parallel_for(parts, 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) body(i * n / parts, (i + 1) * n / parts, pointer<T>(memory) + i * scratch);
@@ -128,17 +119,16 @@ template <class T> class Columns {
     std::fill_n(padded_, plan.padded_size(), T(0));
   }
 
-  ConstMatrix<T> of(int64_t item, const Tile& tile) {
+  MatrixView<T> of(int64_t item, const Tile& tile) {
     const T* image = x_ + item * plan_.channels * plan_.height * plan_.width;
-    if (plan_.pointwise)
-      return ConstMatrix<T>(image + tile.start, plan_.taps, tile.pixels, Eigen::OuterStride<>(plan_.pixels));
+    if (plan_.pointwise) return {image + tile.start, plan_.pixels, 1};
     if (item != padded_item_)
       for_image_rows(plan_, [&](int64_t from, int64_t to, int64_t n) { std::copy_n(image + from, n, padded_ + to); });
     padded_item_ = item;
     for_tile_rows(plan_, tile, [&](int64_t to, int64_t from) {
       copy_row(padded_ + from, plan_.stride.width, tile.columns, columns_ + to);
     });
-    return ConstMatrix<T>(columns_, plan_.taps, tile.pixels, Eigen::OuterStride<>(tile.pixels));
+    return {columns_, tile.pixels, 1};
   }
 
  private:
@@ -162,14 +152,11 @@ void conv(const ConvGeometry& geometry, const Tensor& x, const Tensor& weight, c
       for (int64_t i = begin; i < end; ++i) {
         const int64_t item = i / plan.tiles;
         const Tile tile = plan.tile(i % plan.tiles);
-        Matrix<T> out = plan.output(pointer<T>(result), item, tile);
-        const auto weights = plan.weights(pointer<const T>(w), item);
-        if (b.defined()) {
-          out.colwise() = In<T>(pointer<T>(b) + item % plan.groups * plan.outputs, plan.outputs).matrix();
-          add_product(weights, columns.of(item, tile), out);
-        } else {
-          set_product(weights, columns.of(item, tile), out);
-        }
+        T* out = plan.output(pointer<T>(result), item, tile);
+        for (int64_t k = 0; b.defined() && k < plan.outputs; ++k)
+          std::fill_n(out + k * plan.pixels, tile.pixels, pointer<T>(b)[item % plan.groups * plan.outputs + k]);
+        product(plan.outputs, tile.pixels, plan.taps, plan.weights(pointer<const T>(w), item), columns.of(item, tile),
+                b.defined() ? out : nullptr, plan.pixels, out, plan.pixels);
       }
     });
   });
@@ -189,12 +176,10 @@ void conv_input_gradient(const ConvGeometry& geometry, const Tensor& dy, const T
         std::fill_n(padded, plan.padded_size(), T(0));
         for (int64_t i = 0; i < plan.tiles; ++i) {
           const Tile tile = plan.tile(i);
-          const auto weights = plan.weights(pointer<const T>(w), item);
-          const auto out = plan.output(pointer<const T>(grad_output), item, tile);
           T* columns = plan.pointwise ? image + tile.start : padded + plan.padded_size();
-          set_product(weights.transpose(), out,
-                      Matrix<T>(columns, plan.taps, tile.pixels,
-                                Eigen::OuterStride<>(plan.pointwise ? plan.pixels : tile.pixels)));
+          product<T>(plan.taps, tile.pixels, plan.outputs, plan.weights(pointer<const T>(w), item).transposed(),
+                     {plan.output(pointer<const T>(grad_output), item, tile), plan.pixels, 1}, nullptr, 0, columns,
+                     plan.pointwise ? plan.pixels : tile.pixels);
           if (plan.pointwise) continue;
           for_tile_rows(plan, tile, [&](int64_t from, int64_t to) {
             add_row(columns + from, tile.columns, padded + to, plan.stride.width);
@@ -227,9 +212,10 @@ void conv_weight_gradient(const ConvGeometry& geometry, const Tensor& dy, const 
              ++item) {
           for (int64_t i = 0; i < plan.tiles; ++i) {
             const Tile tile = plan.tile(i);
-            add_product(plan.output(pointer<const T>(grad_output), item, tile), columns.of(item, tile).transpose(),
-                        Matrix<T>(sum + item % plan.groups * plan.outputs * plan.taps, plan.outputs, plan.taps,
-                                  Eigen::OuterStride<>(plan.taps)));
+            T* to = sum + item % plan.groups * plan.outputs * plan.taps;
+            product<T>(plan.outputs, plan.taps, tile.pixels,
+                       {plan.output(pointer<const T>(grad_output), item, tile), plan.pixels, 1},
+                       columns.of(item, tile).transposed(), to, plan.taps, to, plan.taps);
           }
         }
       }

@@ -100,7 +100,7 @@ template <class T> bool copy_transposed(const Tensor& from, const Tensor& to) {
   constexpr int64_t least = 8, band = 256;
   if (first < 0 || from.strides()[last] < least || from.shape()[first] < least || from.shape()[last] < least)
     return false;
-  const int64_t rows = from.shape()[first], columns = from.shape()[last], bands = (rows + band - 1) / band;
+  const int64_t rows = from.shape()[first], columns = from.shape()[last], bands = divide_up(rows, band);
   Shape planes = from.shape();
   planes[first] = planes[last] = 1;
   const int64_t grain = std::max<int64_t>(1, parallel_grain / (band * columns));

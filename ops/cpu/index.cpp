@@ -15,8 +15,6 @@ struct Split {
   }
 };
 
-int64_t grain_for(int64_t work) { return std::max<int64_t>(1, parallel_grain / std::max<int64_t>(1, work)); }
-
 template <class F> void with_summable_type(Dtype dtype, F&& run) {
   if (dtype == float32) return run.template operator()<float>();
   if (dtype == float64) return run.template operator()<double>();

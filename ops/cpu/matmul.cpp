@@ -9,23 +9,12 @@
 namespace gradus::cpu {
 namespace {
 
-template <class T> using Rows = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-template <class T> using Columns = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
-
-// A matrix in memory: element (i, j) is data[i * row + j * column]; one of the strides is 1.
-template <class T> struct Matrix {
-  const T* data;
-  int64_t row, column, batch = 0;
-  Matrix block(int64_t i, int64_t j) const { return {data + i * row + j * column, row, column}; }
-  Matrix item(int64_t i) const { return {data + i * batch, row, column}; }
-};
-
-// Up to this many multiplications, Eigen's blocking costs more than it gains; from this many, a second thread gains.
-constexpr int64_t tiny = 2048, worth_a_thread = 1 << 20;
+// Up to this many multiplications, copying operands into panels costs more than it gains.
+constexpr int64_t tiny = 2048;
 
 // Element by element, a vector of columns at a time where b's rows lie without gaps: b is copied so that they do where
 // that pays, and a narrow result is made turned over, from the rows of aᵀ.
-template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const Matrix<T> a, const Matrix<T> b,
+template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const MatrixView<T> a, const MatrixView<T> b,
                                      const T* bias, T* y, int64_t stride) {
   constexpr int width = 64 / sizeof(T);
   using Vector = Eigen::Array<T, width, 1>;
@@ -33,7 +22,7 @@ template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const Matr
   if (b.column != 1 && n >= width && m > 1) {
     for (int64_t l = 0; l < k; ++l)
       for (int64_t j = 0; j < n; ++j) copy[l * n + j] = b.data[l * b.row + j * b.column];
-    return tiny_product(m, n, k, a, Matrix<T>{copy, n, 1}, bias, y, stride);
+    return tiny_product(m, n, k, a, MatrixView<T>{copy, n, 1}, bias, y, stride);
   }
   if (k > 0 && n < width && m >= width && a.row == 1 && a.column != 1) {
     tiny_product<T>(n, m, k, {b.data, b.column, b.row}, {a.data, a.column, 1}, nullptr, copy, m);
@@ -75,59 +64,52 @@ template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const Matr
   }
 }
 
-template <class T, class F> void with_map(const Matrix<T>& x, int64_t rows, int64_t columns, F&& f) {
-  using Stride = Eigen::OuterStride<>;
-  if (x.column == 1) f(Eigen::Map<const Rows<T>, 0, Stride>(x.data, rows, columns, Stride(x.row)));
-  else f(Eigen::Map<const Columns<T>, 0, Stride>(x.data, rows, columns, Stride(x.column)));
+// y = matrix·x + bias, for one column or, turned over, one row. Eigen reads the matrix along its rows or its columns.
+template <class T> void vector_product(int64_t n, int64_t k, const MatrixView<T>& matrix, const T* x, int64_t x_step,
+                                       const T* bias, int64_t bias_step, T* y) {
+  using namespace Eigen;
+  for (int64_t i = 0; i < n; ++i) y[i] = bias ? bias[i * bias_step] : T(0);
+  const Map<const VectorX<T>, 0, InnerStride<>> in(x, k, InnerStride<>(x_step));
+  Map<VectorX<T>> out(y, n);
+  if (matrix.column == 1)
+    out.noalias() += Map<const Matrix<T, Dynamic, Dynamic, RowMajor>, 0, OuterStride<>>(matrix.data, n, k,
+                                                                                        OuterStride<>(matrix.row)) *
+                     in;
+  else out.noalias() += Map<const MatrixX<T>, 0, OuterStride<>>(matrix.data, n, k, OuterStride<>(matrix.column)) * in;
 }
 
-template <class T> void product(int64_t m, int64_t n, int64_t k, const Matrix<T>& a, const Matrix<T>& b, const T* bias,
-                                T* y, int64_t stride) {
-  if (m * n * k <= tiny) return tiny_product(m, n, k, a, b, bias, y, stride);
-  for (int64_t i = 0; bias && i < m; ++i) std::copy_n(bias, n, y + i * stride);
-  Eigen::Map<Rows<T>, 0, Eigen::OuterStride<>> out(y, m, n, Eigen::OuterStride<>(stride));
-  with_map(a, m, k, [&](const auto& left) {
-    with_map(b, k, n, [&](const auto& right) { bias ? add_product(left, right, out) : set_product(left, right, out); });
-  });
-}
-
-// A product is cut into bands of columns or rows, one a thread. Eigen adds up each element in an order that depends
-// only on its place within the register blocks (48 columns at most, 4 rows), so cuts at their multiples change no bit.
-template <class T>
-void product_in_bands(int64_t m, int64_t n, int64_t k, const Matrix<T>& a, const Matrix<T>& b, const T* bias, T* y) {
-  if (m * n * k < 2 * worth_a_thread) return product(m, n, k, a, b, bias, y, n);
-  const int64_t grain = std::max<int64_t>(1, worth_a_thread / std::max<int64_t>(1, m * n * k / std::max(m, n)));
-  if (n >= m) {
-    parallel_for(
-        n, grain,
-        [&](int64_t begin, int64_t end) {
-          product(m, end - begin, k, a, b.block(0, begin), bias ? bias + begin : nullptr, y + begin, n);
-        },
-        48);
-  } else {
-    parallel_for(
-        m, grain,
-        [&](int64_t begin, int64_t end) { product(end - begin, n, k, a.block(begin, 0), b, bias, y + begin * n, n); },
-        4);
-  }
-}
-
-// x as a matrix or a stack of them; `copy` holds it if it has to be laid out anew.
-template <class T> Matrix<T> matrix_of(const Tensor& tensor, bool transposed, Tensor& copy) {
-  const int d = tensor.dim();
-  const auto readable = [&] {
-    const int64_t row = tensor.strides()[d - 2], column = tensor.strides()[d - 1];
-    return tensor.dtype() == dtype_of<T>() && ((column == 1 && row > 0) || (row == 1 && column > 0));
+// y = a·b + bias, cut into bands of columns or rows, one a thread.
+template <class T> void matrix_product(int64_t m, int64_t n, int64_t k, const MatrixView<T>& a, const MatrixView<T>& b,
+                                       const T* bias, T* y) {
+  if (m * n * k <= tiny) return tiny_product(m, n, k, a, b, bias, y, n);
+  const bool row = m == 1 && (b.row == 1 || b.column == 1), column = n == 1 && (a.row == 1 || a.column == 1);
+  const auto band = [&](int64_t i, int64_t rows, int64_t j, int64_t columns) {
+    const T* added = bias ? bias + j : nullptr;
+    T* to = y + i * n + j;
+    if (row) vector_product(columns, k, b.at(0, j).transposed(), a.data, a.column, added, 1, to);
+    else if (column) vector_product(rows, k, a.at(i, 0), b.data, b.row, added, 0, to);
+    else product(rows, columns, k, a.at(i, 0), b.at(0, j), added, 0, to, n);
   };
-  if (!readable()) copy = compact(tensor, dtype_of<T>());
-  const Tensor& x = copy.defined() ? copy : tensor;
-  Matrix<T> matrix{pointer<const T>(x), x.strides()[d - 2], x.strides()[d - 1], d == 3 ? x.strides()[0] : 0};
-  // The stride of a dimension of size 1 says nothing, and must not be mistaken for the gap between rows.
-  if (matrix.column == 1 && x.shape()[d - 2] == 1) matrix.row = x.shape()[d - 1];
-  else if (matrix.column != 1 && x.shape()[d - 1] == 1) matrix.column = x.shape()[d - 2];
-  if (transposed) std::swap(matrix.row, matrix.column);
-  return matrix;
+  const int64_t grain = grain_for(m * n * k / std::max(m, n), product_grain);
+  if (n >= m)
+    parallel_for(
+        n, grain, [&](int64_t begin, int64_t end) { band(0, m, begin, end - begin); }, Panel<T>::width);
+  else
+    parallel_for(
+        m, grain, [&](int64_t begin, int64_t end) { band(begin, end - begin, 0, n); }, Panel<T>::most_rows);
 }
+
+// A matrix or a stack of them, `batch` numbers apart.
+template <class T> struct Operand {
+  Tensor x;
+  bool transposed;
+  MatrixView<T> item(int64_t i) const {
+    const int d = x.dim();
+    const MatrixView<T> matrix{pointer<const T>(x) + (d == 3 ? i * x.strides()[0] : 0), x.strides()[d - 2],
+                               x.strides()[d - 1]};
+    return transposed ? matrix.transposed() : matrix;
+  }
+};
 
 }  // namespace
 
@@ -136,18 +118,14 @@ void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b
   compute_in_float(y, [&]<class T>(const Tensor& result) {
     const int d = y.dim();
     const int64_t m = y.shape()[d - 2], n = y.shape()[d - 1], k = a.shape()[transpose_a ? d - 2 : d - 1];
-    const int64_t batch = d == 3 ? y.shape()[0] : 1;
-    Tensor copy_a, copy_b;
-    const Matrix<T> left = matrix_of<T>(a, transpose_a, copy_a), right = matrix_of<T>(b, transpose_b, copy_b);
+    const auto readable = [](const Tensor& x) { return x.dtype() == dtype_of<T>() ? x : compact(x, dtype_of<T>()); };
+    const Operand<T> left{readable(a), transpose_a}, right{readable(b), transpose_b};
     const Tensor added = bias.defined() ? compact(bias, dtype_of<T>()) : Tensor();
     const T* bias_values = bias.defined() ? pointer<const T>(added) : nullptr;
-    T* out = pointer<T>(result);
-    if (batch == 1) return product_in_bands(m, n, k, left, right, bias_values, out);
-    parallel_for(batch, std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(1, m * n * k)),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t i = begin; i < end; ++i)
-                     product(m, n, k, left.item(i), right.item(i), bias_values, out + i * m * n, n);
-                 });
+    parallel_for(d == 3 ? y.shape()[0] : 1, grain_for(m * n * k, product_grain / 4), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        matrix_product(m, n, k, left.item(i), right.item(i), bias_values, pointer<T>(result) + i * m * n);
+    });
   });
 }
 

@@ -93,7 +93,7 @@ bool in_strips(const NormLayout& layout) { return layout.inner == 1 && layout.gr
 
 int64_t part_count(const NormLayout& layout) {
   if (layout.outer == 0 || layout.inner == 0) return 0;
-  return in_strips(layout) ? (layout.groups + strip - 1) / strip : layout.groups;
+  return in_strips(layout) ? divide_up(layout.groups, strip) : layout.groups;
 }
 
 // Calls f.operator()<V, alternate>(part, its first group) for parts [begin, end).

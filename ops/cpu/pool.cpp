@@ -13,7 +13,7 @@ namespace {
 template <class F> void for_rows(const Taps& rows, const Taps& columns, const Tensor& y, F&& line) {
   const int64_t count = y.numel() / columns.outputs(), height = rows.outputs();
   const int64_t work = columns.inputs * int64_t(rows.index.size()) / height + int64_t(columns.index.size());
-  parallel_for(count, std::max<int64_t>(1, parallel_grain / work), [&](int64_t begin, int64_t end) {
+  parallel_for(count, grain_for(work), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) line(i / height, i % height);
   });
 }

@@ -48,7 +48,7 @@ template <class R, class T, class Read> T reduce_run(int64_t n, Read&& read) {
 template <class R, class T> void reduce_rows(const Tensor& x, int64_t rows, int64_t n, double scale, T* out) {
   const Reader<T> reader(x);
   if (rows == 1 && n > 4 * parallel_grain) {  // one long run: blocks on their own, then their results
-    const int64_t blocks = (n + block - 1) / block;
+    const int64_t blocks = divide_up(n, block);
     Array<T> partial(blocks);
     parallel_for(blocks, 4, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b)
@@ -59,7 +59,7 @@ template <class R, class T> void reduce_rows(const Tensor& x, int64_t rows, int6
     out[0] = T(reduce_run<R, T>(blocks, [&](int64_t i, int64_t, T*) { return partial.data() + i; }) * T(scale));
     return;
   }
-  parallel_for(rows, std::max<int64_t>(1, parallel_grain / std::max<int64_t>(n, 1)), [&](int64_t begin, int64_t end) {
+  parallel_for(rows, grain_for(n), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
       out[row] = T(reduce_run<R, T>(n, [&](int64_t i, int64_t length,
                                            T* buffer) { return reader.read(row * n + i, length, buffer); }) *
@@ -89,7 +89,7 @@ template <class R, class T> void reduce_columns(const T* x, int64_t rows, int64_
       Out<T>(out + first, width) = total * T(scale);
     }
   };
-  parallel_for(columns, std::max<int64_t>(1, parallel_grain / std::max<int64_t>(rows, 1)), reduce_part, 64);
+  parallel_for(columns, grain_for(rows), reduce_part, 64);
 }
 
 template <class R, class T> void reduce_as(const Tensor& x, unsigned dims, double scale, T* out) {
@@ -128,7 +128,7 @@ void arg_extreme(bool largest, const Tensor& x, int64_t n, const Tensor& y) {
   visit(x.dtype(), [&]<class T>() {
     const T* values = pointer<const T>(x);
     int64_t* out = pointer<int64_t>(y);
-    parallel_for(y.numel(), std::max<int64_t>(1, parallel_grain / n), [&](int64_t begin, int64_t end) {
+    parallel_for(y.numel(), grain_for(n), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
         const T* v = values + row * n;
         int64_t best = 0;

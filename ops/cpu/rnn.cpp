@@ -1,8 +1,8 @@
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
 #include "ops/cpu/kernels.h"
-#include "ops/cpu/panels.h"
 #include "ops/cpu/parallel.h"
+#include "ops/cpu/product.h"
 
 namespace gradus::cpu {
 namespace {
@@ -102,10 +102,10 @@ template <class F> void with_cell(Recurrence recurrence, F&& f) {
   }
 }
 
-// Calls body(begin, end) on parts of the batch, a multiple of 4 sequences each.
+// Calls body(begin, end) on parts of the batch.
 template <class F> void for_sequences(const SequenceSizes& sizes, F&& body) {
   const int64_t work = sizes.steps * sizes.gates * sizes.n;  // multiplications a sequence
-  parallel_for(sizes.batch, std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(1, work)), body, 4);
+  parallel_for(sizes.batch, grain_for(work, product_grain), body);
 }
 
 const int64_t* lengths_of(const Sequence& sequence) {
@@ -119,14 +119,14 @@ void recurrence(const Sequence& sequence, const Tensor& gates) {
     const SequenceSizes sizes(sequence);
     const int64_t planes = sizes.states, steps = sizes.steps, batch = sizes.batch, n = sizes.n, width = sizes.gates;
     const int64_t* lengths = lengths_of(sequence);
-    const Panels<T> weight(pointer<const T>(sequence.weight), n, width, 1, n);
-    const Tensor scratch = Tensor::empty({batch, weight.columns()}, dtype_of<T>());
+    const Panels<T> weight({pointer<const T>(sequence.weight), 1, n}, n, width);
+    const Tensor scratch = Tensor::empty({batch, width}, dtype_of<T>());
     for_sequences(sizes, [&](int64_t begin, int64_t end) {
       for (int64_t step = 0; step < steps; ++step) {
         const int64_t t = sequence.reverse ? steps - 1 - step : step;
         const T* before = pointer<T>(states) + (t + sequence.reverse) * batch * n;
         T *after = pointer<T>(states) + (t + !sequence.reverse) * batch * n, *hidden = pointer<T>(scratch);
-        weight.product(end - begin, before + begin * n, n, false, hidden + begin * weight.columns());
+        weight.product(end - begin, {before + begin * n, n, 1}, nullptr, 0, hidden + begin * width, width);
         with_cell(sequence.recurrence, [&](auto cell) {
           for (int64_t b = begin; b < end; ++b) {
             if (lengths && t >= lengths[b]) {
@@ -134,9 +134,8 @@ void recurrence(const Sequence& sequence, const Tensor& gates) {
                 std::copy_n(before + s * sizes.plane() + b * n, n, after + s * sizes.plane() + b * n);
               continue;
             }
-            cell.forward(Row<T>{n, sizes.plane(), pointer<const T>(gates) + (t * batch + b) * width,
-                                hidden + b * weight.columns(), pointer<const T>(sequence.bias), before + b * n,
-                                after + b * n,
+            cell.forward(Row<T>{n, sizes.plane(), pointer<const T>(gates) + (t * batch + b) * width, hidden + b * width,
+                                pointer<const T>(sequence.bias), before + b * n, after + b * n,
                                 pointer<T>(sequence.values) + t * sequence.values.strides()[0] + b * 4 * n});
           }
         });
@@ -149,8 +148,8 @@ void recurrence_backward(const Sequence& sequence, const Tensor& dstates, const 
   compute_in_float(gradients.state, [&]<class T>(const Tensor& dstate) {
     const SequenceSizes sizes(sequence);
     const int64_t planes = sizes.states, steps = sizes.steps, batch = sizes.batch, n = sizes.n, width = sizes.gates;
-    const Panels<T> weight(pointer<const T>(sequence.weight), width, n, n, 1);
-    const Tensor scratch = Tensor::empty({batch, weight.columns()}, dtype_of<T>());
+    const Panels<T> weight({pointer<const T>(sequence.weight), n, 1}, width, n);
+    const Tensor scratch = Tensor::empty({batch, n}, dtype_of<T>());
     const T *states = pointer<const T>(sequence.states), *dy = pointer<const T>(dstates);
     // What flows back along a sequence: dh, to which the products add, in the scratch; dc where it will be needed.
     const auto add_row = [&](int64_t place, int64_t b, T* dh, T* dc) {
@@ -160,7 +159,7 @@ void recurrence_backward(const Sequence& sequence, const Tensor& dstates, const 
     const int64_t* lengths = lengths_of(sequence);
     for_sequences(sizes, [&](int64_t begin, int64_t end) {
       T *dh = pointer<T>(scratch), *dc = pointer<T>(dstate) + (planes - 1) * batch * n;
-      std::fill(dh + begin * weight.columns(), dh + end * weight.columns(), T(0));
+      std::fill(dh + begin * n, dh + end * n, T(0));
       if (planes == 2) std::fill(dc + begin * n, dc + end * n, T(0));
       for (int64_t step = steps - 1; step >= 0; --step) {
         const int64_t t = sequence.reverse ? steps - 1 - step : step, place = t + !sequence.reverse;
@@ -168,7 +167,7 @@ void recurrence_backward(const Sequence& sequence, const Tensor& dstates, const 
           *dhidden = pointer<T>(gradients.hidden) + t * batch * width;
         with_cell(sequence.recurrence, [&](auto cell) {
           for (int64_t b = begin; b < end; ++b) {
-            T *dh_row = dh + b * weight.columns(), *dc_row = dc + b * n;
+            T *dh_row = dh + b * n, *dc_row = dc + b * n;
             add_row(place, b, dh_row, dc_row);
             if (lengths && t >= lengths[b]) {
               std::fill_n(dgates + b * width, width, T(0));
@@ -181,10 +180,10 @@ void recurrence_backward(const Sequence& sequence, const Tensor& dstates, const 
                                      dc_row});
           }
         });
-        weight.product(end - begin, dhidden + begin * width, width, true, dh + begin * weight.columns());
+        weight.product(end - begin, {dhidden + begin * width, width, 1}, dh + begin * n, n, dh + begin * n, n);
       }
       for (int64_t b = begin; b < end; ++b) {
-        T* dh_row = dh + b * weight.columns();
+        T* dh_row = dh + b * n;
         add_row(sequence.reverse ? steps : 0, b, dh_row, dc + b * n);
         std::copy_n(dh_row, n, pointer<T>(dstate) + b * n);
       }

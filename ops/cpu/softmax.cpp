@@ -12,7 +12,7 @@ namespace {
 // Calls body(row) for each row of a [rows, n] tensor, shared out over threads.
 template <class F> void for_rows(const Tensor& x, F&& body) {
   const int64_t n = x.dim() ? x.shape().back() : 1, rows = n ? x.numel() / n : 0;
-  parallel_for(rows, std::max<int64_t>(1, parallel_grain / std::max<int64_t>(1, n)), [&](int64_t begin, int64_t end) {
+  parallel_for(rows, grain_for(n), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) body(row);
   });
 }

@@ -5,6 +5,7 @@
 
 #include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
+#include "ops/cpu/panel.h"
 #include "ops/cpu/parallel.h"
 #include "ops/cpu/transpose.h"
 
@@ -50,12 +51,10 @@ constexpr Matrix<3, 6> kernel_gradient_matrix = transposed(kernel_matrix);
 
 using namespace Eigen::internal;
 using Packet = packet_traits<float>::type;
-constexpr int64_t lanes = packet_traits<float>::size, width = 2 * lanes;  // width: columns of a product at a time
-constexpr int64_t most_rows = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32 ? 8 : 6;  // and rows, all in registers
+constexpr int64_t lanes = packet_traits<float>::size, width = Panel<float>::width;
 constexpr int64_t positions = 36, most_tiles = 48;
 constexpr int64_t strip_size = (6 * (4 * most_tiles + 2) + lanes) * lanes;
 
-int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
 int64_t whole(int64_t channels) { return divide_up(channels, width) * width; }
 
 // matrix·column for a column of pixels that are `step` apart; may be done in place. The loops are unrolled by the
@@ -70,34 +69,6 @@ template <const auto& matrix> void multiply(const float* from, int64_t from_step
       if (matrix[i][j] != 0) sum = pmadd(pset1<Packet>(matrix[i][j]), in[j], sum);
     pstoreu(to + i * to_step, sum);
   }
-}
-
-// Element (r, i) is data[r * row + i * column].
-struct Factor {
-  const float* data;
-  int64_t row, column;
-};
-
-// y = x·panel or y += x·panel: [n, depth] by [depth, width], whose rows are `step` apart.
-template <int n> void product(int64_t depth, Factor x, const float* panel, int64_t step, bool add, float* y) {
-  Packet sum[n][2];
-  for (int r = 0; r < n; ++r)
-    for (int v = 0; v < 2; ++v) sum[r][v] = add ? ploadu<Packet>(y + r * width + v * lanes) : pset1<Packet>(0);
-  for (int64_t i = 0; i < depth; ++i, panel += step, x.data += x.column) {
-    const Packet left = ploadu<Packet>(panel), right = ploadu<Packet>(panel + lanes);
-    for (int r = 0; r < n; ++r) {
-      const Packet factor = pset1<Packet>(x.data[r * x.row]);
-      sum[r][0] = pmadd(factor, left, sum[r][0]);
-      sum[r][1] = pmadd(factor, right, sum[r][1]);
-    }
-  }
-  for (int r = 0; r < n; ++r)
-    for (int v = 0; v < 2; ++v) pstoreu(y + r * width + v * lanes, sum[r][v]);
-}
-template <int rows = most_rows>
-void product(int64_t n, int64_t depth, Factor x, const float* panel, int64_t step, bool add, float* y) {
-  for (; n >= rows; n -= rows, x.data += rows * x.row, y += rows * width) product<rows>(depth, x, panel, step, add, y);
-  if constexpr (rows > 1) product<rows / 2>(n, depth, x, panel, step, add, y);
 }
 
 // [count, groups * channels, height, width], with padding before the first row and column.
@@ -254,7 +225,9 @@ void convolve(const Images& x, const Tensor& kernels, const Tensor& bias, const 
           const bool add = p == 7 && bias.defined();
           for (int64_t t = 0; add && t < n; ++t)
             std::copy_n(pointer<float>(bias) + group * y.channels + k, channels, out.at(p, t, 0));
-          product(n, x.channels, {in.at(p, 0, 0), inputs, 1}, panel, width, add, out.at(p, 0, 0));
+          float* to = out.at(p, 0, 0);
+          Panel<float>{x.channels, panel}.multiply(n, width, {in.at(p, 0, 0), inputs, 1}, add ? to : nullptr, width, to,
+                                                   width);
         }
         transform_back(out, tiles, k, k + channels, strip, y);
       }
@@ -315,7 +288,8 @@ void conv_weight_gradient(const ConvGeometry& g, const Tensor& dy, const Tensor&
         for (int64_t c = 0; c < images.channels; c += width) {
           transform<input_matrix>(images, tiles, c, c + width, strip, right);
           for (int64_t p = 0; p < positions; ++p, sum += rows * width)
-            product(rows, last - first, {left.at(p, 0, 0), 1, rows}, right.at(p, 0, 0), width, b > 0, sum);
+            Panel<float>{last - first, right.at(p, 0, 0)}.multiply(rows, width, {left.at(p, 0, 0), 1, rows},
+                                                                   b > 0 ? sum : nullptr, width, sum, width);
         }
       }
     }
