@@ -105,20 +105,12 @@ GRADUS_FN auto call_formula(const Op& op, const T& dy, const T& y, const X&... x
   else return as_tuple(op.backward(dy, x..., formula::Output<T>(y)));
 }
 
-/// An input kept for the backward, and the version of its contents at that time.
-class SavedInput {
- public:
-  SavedInput() = default;
-  explicit SavedInput(const Tensor& tensor) : body_(tensor.handle()), version_(tensor.storage()->version()) {}
-  Tensor get() const;
-
- private:
-  Ref<TensorBody> body_;
-  uint32_t version_ = 0;
-};
-
 [[noreturn]] void fail_released();
 [[noreturn]] void fail_changed();
+/// Fails if a tensor kept for the backward was changed since: it had this version.
+inline void check_unchanged(const Tensor& tensor, uint32_t version) {
+  if (tensor.storage()->version() != version) fail_changed();
+}
 /// In anomaly mode: fails if the tensor holds a NaN or an infinity.
 void check_finite(const Tensor& tensor, const char* what);
 [[noreturn]] void fail_devices(Device first, Device other);
@@ -178,15 +170,14 @@ template <class Op, size_t N> class Step final : public Node {
   static_assert(!backward_is_kernel<Op> || keeps_inputs(keeps),
                 "plain() needs the inputs: the backward must take them");
   static constexpr std::array<bool, N> saves = []<size_t... I>(std::index_sequence<I...>) {
-    return std::array{backward_is_kernel<Op> || !unused<Op, N, I>()...};
+    return std::array{keeps_inputs(keeps) && (backward_is_kernel<Op> || !unused<Op, N, I>())...};
   }
   (std::make_index_sequence<N>());
 
   Step(const Op& op, const Tensor& output, const std::array<const Tensor*, N>& inputs) : Node(output), op_(op) {
     for (size_t i = 0; i < N; ++i) {
       inputs_[i] = inputs[i]->node();
-      if constexpr (keeps_inputs(keeps))
-        if (saves[i]) saved_[i] = SavedInput(*inputs[i]);
+      if (saves[i]) saved_[i] = *inputs[i], versions_[i] = inputs[i]->storage()->version();
     }
     if constexpr (keeps_output(keeps)) output_ = output.storage();
   }
@@ -210,7 +201,7 @@ template <class Op, size_t N> class Step final : public Node {
   Tensor again(std::span<const Tensor> x) const override;
 
   void release() override {
-    if constexpr (keeps_inputs(keeps)) saved_ = {};
+    saved_.fill({});
     output_ = {};
     if constexpr (requires { op_.release(); }) op_.release();
   }
@@ -219,22 +210,20 @@ template <class Op, size_t N> class Step final : public Node {
     if (keeps != Keeps::nothing && released_) fail_released();
     std::array<bool, N> wanted;
     for (size_t i = 0; i < N; ++i) wanted[i] = inputs_[i] && inputs_[i]->requires_grad();
-    std::array<Tensor, N> x;
-    if constexpr (keeps_inputs(keeps))
-      for (size_t i = 0; i < N; ++i)
-        if (saves[i]) x[i] = saved_[i].get();
+    for (size_t i = 0; i < N; ++i)
+      if (saves[i]) check_unchanged(saved_[i], versions_[i]);
     Tensor y;
     if constexpr (keeps_output(keeps)) y = saved_output();
     if constexpr (keeps == Keeps::plain) {
-      backward_through_plain(op_, x, dy, gradients);
+      backward_through_plain(op_, saved_, dy, gradients);
     } else if constexpr (backward_is_kernel<Op>) {
-      if (grad_enabled()) backward_through_plain(op_, x, dy, gradients);
-      else take(call_backward(dy, x, y), wanted, gradients);
+      if (grad_enabled()) backward_through_plain(op_, saved_, dy, gradients);
+      else take(call_backward(dy, y), wanted, gradients);
     } else if constexpr (Formula<Op>) {
-      if (!grad_enabled()) map_backward<Op, N>(op_, dy, x, y, wanted, gradients);
-      else take(call_backward(dy, x, y), wanted, gradients);
+      if (!grad_enabled()) map_backward<Op, N>(op_, dy, saved_, y, wanted, gradients);
+      else take(call_backward(dy, y), wanted, gradients);
     } else {
-      take(call_backward(dy, x, y), wanted, gradients);
+      take(call_backward(dy, y), wanted, gradients);
     }
     if (DetectAnomaly::enabled())
       for (const Tensor& gradient : gradients)
@@ -242,7 +231,7 @@ template <class Op, size_t N> class Step final : public Node {
   }
 
  private:
-  auto call_backward(const Tensor& dy, const std::array<Tensor, N>& x, const Tensor& y) const {
+  auto call_backward(const Tensor& dy, const Tensor& y) const {
     return std::apply(
         [&](const auto&... each) {
           if constexpr (keeps == Keeps::nothing) return op_.backward(dy);
@@ -250,7 +239,7 @@ template <class Op, size_t N> class Step final : public Node {
           else if constexpr (keeps == Keeps::output) return op_.backward(dy, SavedOutput(y));
           else return op_.backward(dy, each..., SavedOutput(y));
         },
-        x);
+        saved_);
   }
 
   template <class Result>
@@ -287,7 +276,8 @@ template <class Op, size_t N> class Step final : public Node {
 
   std::array<Ref<Node>, N> inputs_;  // first: core/gradus_gdb.py looks for them behind the members of Node
   Op op_;
-  [[no_unique_address]] std::array<SavedInput, keeps_inputs(keeps) ? N : 0> saved_;
+  std::array<Tensor, N> saved_;
+  std::array<uint32_t, N> versions_;  // of what lay in them when they were saved
   [[no_unique_address]] std::conditional_t<keeps_output(keeps), OutputMemory, Nothing> output_;
 };
 

@@ -13,8 +13,11 @@ class Checkpoint final : public Node {
  public:
   Checkpoint(Function f, const std::vector<Tensor>& inputs, const std::vector<Ref<Node>>& captured,
              GeneratorState random, const Tensor& output)
-      : Node(output), f_(std::move(f)), random_(random), saved_(inputs.begin(), inputs.end()) {
-    for (const Tensor& input : inputs) inputs_.push_back(input.node());
+      : Node(output), f_(std::move(f)), random_(random), saved_(inputs) {
+    for (const Tensor& input : inputs) {
+      inputs_.push_back(input.node());
+      versions_.push_back(input.storage()->version());
+    }
     inputs_.insert(inputs_.end(), captured.begin(), captured.end());
   }
 
@@ -40,8 +43,9 @@ class Checkpoint final : public Node {
     const GradMode recording(true);
     // A leaf made now marks where the recomputation begins on the tape, even if no input needs a gradient.
     std::vector<Tensor> x, wanted{Tensor(0.).requires_grad()};
-    for (const detail::SavedInput& saved : saved_) {
-      x.push_back(saved.get());
+    for (size_t i = 0; i < saved_.size(); ++i) {
+      detail::check_unchanged(saved_[i], versions_[i]);
+      x.push_back(saved_[i]);
       if (!x.back().needs_grad()) continue;
       x.back() = create_graph ? identity(x.back()) : x.back().detach().requires_grad();
       wanted.push_back(x.back());
@@ -64,7 +68,8 @@ class Checkpoint final : public Node {
   Function f_;
   GeneratorState random_;
   std::vector<Ref<Node>> inputs_;
-  std::vector<detail::SavedInput> saved_;
+  std::vector<Tensor> saved_;
+  std::vector<uint32_t> versions_;
 };
 
 }  // namespace

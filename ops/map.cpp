@@ -107,11 +107,6 @@ void fail_changed() {
   fail("a tensor that it saved for the backward pass was changed in place afterwards; change a copy: clone(x)");
 }
 
-Tensor SavedInput::get() const {
-  if (body_->storage->version() != version_) fail_changed();
-  return Tensor(body_);
-}
-
 std::string fill_in(const char* formula, std::span<const std::string> names) {
   std::string text;
   for (; *formula; ++formula) {
