@@ -9,23 +9,15 @@ namespace gradus {
 Tape::Tape(std::span<const Tensor> results, int64_t first) {
   static constinit Counter walks;
   const uint64_t walk = uint64_t(walks.add(1));
-  std::vector<Node*> open;
-  open.reserve(32);
   steps_.reserve(32);
   const auto visit = [&](const Ref<Node>& node) {  // leaves are shared between graphs: they are not marked
     if (!node || node->is_leaf_ || node->walk_ == walk || node->position_ < first) return;
     node->walk_ = walk;
-    open.push_back(node.get());
     steps_.push_back(node);
   };
-  for (const Tensor& result : results) {
-    visit(result.node());
-    while (!open.empty()) {
-      const Node& node = *open.back();
-      open.pop_back();
-      for (const Ref<Node>& input : node.inputs()) visit(input);
-    }
-  }
+  for (const Tensor& result : results) visit(result.node());
+  for (size_t i = 0; i < steps_.size(); ++i)
+    for (const Ref<Node>& input : steps_[i]->inputs()) visit(input);
   std::reverse(steps_.begin(), steps_.end());
   const auto earlier = [](const Ref<Node>& a, const Ref<Node>& b) { return a->position_ < b->position_; };
   if (!std::is_sorted(steps_.begin(), steps_.end(), earlier)) std::sort(steps_.begin(), steps_.end(), earlier);
@@ -76,19 +68,18 @@ class Walk {
       if (rest_ == Rest::to_enclosing_walk) return;
     }
     const std::span<const Ref<Node>> inputs = node.inputs();
-    std::array<Tensor, 4> few;
-    std::vector<Tensor> many(inputs.size() > few.size() ? inputs.size() : 0);
-    const std::span<Tensor> gradients = many.empty() ? std::span(few).first(inputs.size()) : std::span(many);
+    if (gradients_.size() < inputs.size()) gradients_.resize(inputs.size());
+    const std::span<Tensor> gradients(gradients_.data(), inputs.size());
     node.backward(gradient, gradients);
     if (!options_.retain_graph && !options_.create_graph) {
       node.release();
       node.released_ = true;
     }
     for (size_t i = 0; i < inputs.size(); ++i)
-      if (gradients[i].defined()) deliver(*inputs[i], std::move(gradients[i]));
+      if (Tensor each = std::move(gradients[i]); each.defined()) deliver(*inputs[i], std::move(each));
   }
 
-  void deliver(Node& to, Tensor gradient) {
+  void deliver(Node& to, Tensor&& gradient) {
     if (!to.requires_grad_) return;
     check_gradient(to, gradient, "its backward");
     if (!to.is_leaf_ && to.position_ < first_) return pass_on(to, std::move(gradient));  // not on this tape
@@ -100,7 +91,7 @@ class Walk {
     hooked_leaves_.push_back({&to, std::move(gradient)});
   }
 
-  void add_to_leaf(Node& leaf, Tensor gradient) {
+  void add_to_leaf(Node& leaf, Tensor&& gradient) {
     if (rest_ != Rest::into_leaves) return pass_on(leaf, std::move(gradient));
     if (single_threaded()) return accumulate(leaf.grad_, std::move(gradient));
     while (leaf.lock_.test_and_set(std::memory_order_acquire)) {
@@ -112,7 +103,7 @@ class Walk {
     accumulate(leaf.grad_, std::move(gradient));
   }
 
-  void pass_on(Node& to, Tensor gradient) {
+  void pass_on(Node& to, Tensor&& gradient) {
     if (rest_ == Rest::to_enclosing_walk && outer_) outer_->deliver(to, std::move(gradient));
   }
 
@@ -126,12 +117,14 @@ class Walk {
   }
 
   static void check_gradient(const Node& of, const Tensor& gradient, const char* source) {
+    if (gradient.shape() != of.shape_ || gradient.dtype() != of.dtype_) fail_gradient(of, gradient, source);
+  }
+  [[noreturn]] static void fail_gradient(const Node& of, const Tensor& gradient, const char* source) {
     if (gradient.shape() != of.shape_)
       fail(std::string(source) + " gave a gradient of shape " + to_string(gradient.shape()) +
            " for a tensor of shape " + to_string(of.shape_));
-    if (gradient.dtype() != of.dtype_)
-      fail(std::string(source) + " gave a gradient of dtype " + std::string(to_string(gradient.dtype())) +
-           " for a tensor of dtype " + std::string(to_string(of.dtype_)));
+    fail(std::string(source) + " gave a gradient of dtype " + std::string(to_string(gradient.dtype())) +
+         " for a tensor of dtype " + std::string(to_string(of.dtype_)));
   }
 
   Capture* captured(const Node& node) {
@@ -144,6 +137,7 @@ class Walk {
   int64_t first_;  // the tape holds the steps from this position
   std::vector<Capture>& captures_;
   std::vector<Capture> hooked_leaves_;
+  std::vector<Tensor> gradients_ = std::vector<Tensor>(4);  // of a step's inputs
   BackwardOptions options_;
   Rest rest_;
   Walk* outer_;  // the pass that this one was started from, if any
@@ -167,7 +161,8 @@ void require_recorded(const Tensor& output) {
 }
 
 Tensor one_for(const Tensor& output) {  // of the shape of an output with one element
-  return Tensor(std::vector<double>{1}, output.shape(), output.dtype()).copied_to(output.device());
+  const Tensor one(1, output.dtype());
+  return one.alias(output.shape(), contiguous_strides(output.shape()), 0).copied_to(output.device());
 }
 
 void check_seed(const Tensor& output, const Tensor& seed) {

@@ -36,13 +36,11 @@ void fill(const Tensor& target, double value, Location where) {
   target.storage()->bump_version();
 }
 
-void accumulate(Tensor& sum, Tensor term) {
+void add_to(Tensor& sum, Tensor term) {
   const auto ours_alone = [](const Tensor& x) {
     return x.handle()->use_count() == 1 && x.storage()->use_count() == 1 && x.is_contiguous() && !x.node();
   };
-  if (!sum.defined()) {
-    sum = std::move(term);
-  } else if (!grad_enabled() && ours_alone(sum)) {
+  if (!grad_enabled() && ours_alone(sum)) {
     detail::map_forward<2>(formula::Add{}, {&sum, &term}, sum);
   } else if (!grad_enabled() && ours_alone(term)) {
     detail::map_forward<2>(formula::Add{}, {&sum, &term}, term);
