@@ -34,7 +34,7 @@ inline constexpr Dtype int64 = Dtype::int64;
 inline constexpr Dtype boolean = Dtype::boolean;
 
 /// Calls `f.template operator()<T>()` with the C++ type of `dtype`: `visit(x.dtype(), [&]<class T>() { ... })`.
-template <class F> decltype(auto) visit(Dtype dtype, F&& f) {
+template <class F> constexpr decltype(auto) visit(Dtype dtype, F&& f) {
   switch (dtype) {
     case Dtype::float32: return f.template operator()<float>();
     case Dtype::float64: return f.template operator()<double>();
@@ -69,8 +69,7 @@ template <class To, class From> GRADUS_FN To convert(From value) {
 }
 
 constexpr size_t item_size(Dtype dtype) {
-  constexpr size_t bytes[] = {4, 8, 2, 8, 1};
-  return bytes[size_t(dtype)];
+  return visit(dtype, [&]<class T>() { return sizeof(T); });
 }
 
 GRADUS_FN constexpr bool is_floating_point(Dtype dtype) { return dtype <= Dtype::bfloat16; }
@@ -85,7 +84,7 @@ inline std::ostream& operator<<(std::ostream& out, Dtype dtype) { return out << 
 /// The dtype that holds the values of both (bool < int64 < bfloat16 < float32 < float64), as in PyTorch.
 constexpr Dtype promote(Dtype a, Dtype b) {
   constexpr int rank[] = {3, 4, 2, 1, 0};
-  return rank[size_t(a)] >= rank[size_t(b)] ? a : b;
+  return a == b || rank[size_t(a)] > rank[size_t(b)] ? a : b;
 }
 
 }  // namespace gradus

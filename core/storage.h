@@ -1,7 +1,6 @@
 #pragma once
 // The memory behind a tensor, shared by all its views.
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -15,8 +14,11 @@ namespace gradus {
 /// A block of memory on one device. On the CPU the block lies behind this header, in one allocation.
 class alignas(64) Storage : public RefCounted {
  public:
-  /// Uninitialised memory, aligned to 64 bytes: from the caching allocator, or from that of the device.
-  static Ref<Storage> allocate(size_t bytes, Device device = Device::cpu());
+  /// Uninitialised memory of the CPU, aligned to 64 bytes, from the caching allocator.
+  static Ref<Storage> allocate(size_t bytes) {
+    void* block = gradus::allocate(sizeof(Storage) + bytes);
+    return Ref(new (block) Storage(static_cast<char*>(block) + sizeof(Storage), bytes, Device::cpu()));
+  }
   /// Memory owned by somebody else; `release` runs when the last tensor on it is gone.
   static Ref<Storage> foreign(void* data, size_t bytes, Device device, std::function<void()> release);
 
@@ -25,8 +27,8 @@ class alignas(64) Storage : public RefCounted {
   Device device() const { return device_; }
 
   /// How often the contents were changed in place since they were first written.
-  uint32_t version() const { return version_.load(std::memory_order_relaxed); }
-  void bump_version() { version_.fetch_add(1, std::memory_order_relaxed); }
+  uint32_t version() const { return uint32_t(version_.value()); }
+  void bump_version() { version_.add(1); }
 
   /// The number of storages alive in the process: what a leak test looks at.
   static int64_t live() { return live_.value(); }
@@ -39,7 +41,7 @@ class alignas(64) Storage : public RefCounted {
   void* data_;
   size_t bytes_;
   std::function<void()>* release_ = nullptr;
-  std::atomic<uint32_t> version_{0};
+  Counter version_;
   Device device_;
   static inline constinit Counter live_;
 };

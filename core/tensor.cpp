@@ -9,6 +9,7 @@
 namespace gradus {
 
 TensorBody::~TensorBody() = default;
+void TensorBody::dispose(TensorBody* body) { delete body; }
 
 Tensor::Tensor(double value, Dtype dtype) {
   *this = empty({}, dtype);
@@ -42,7 +43,7 @@ Tensor Tensor::empty(const Shape& shape, Dtype dtype, Device device) {
       fail("out of memory: cannot allocate a tensor of shape " + to_string(shape));
     bytes = 0;
   }
-  body->storage = Storage::allocate(size_t(bytes), device);
+  body->storage = device.is_cpu() ? Storage::allocate(size_t(bytes)) : cuda::runtime().allocate(size_t(bytes), device);
   return Tensor(std::move(body));
 }
 

@@ -30,6 +30,7 @@ struct TensorBody : RefCounted, Pooled {
   Ref<Storage> storage;
   Ref<Node> node;  // the step that made it; for a leaf, the node that holds its gradient; null if nothing is tracked
   ~TensorBody();
+  static void dispose(TensorBody* body);
 };
 
 struct BackwardOptions {
