@@ -31,16 +31,9 @@ template <class F> void compute_in_float(const Tensor& y, F&& kernel) {
 /// along the leading dimensions, a row added to each row of a matrix, is gathered only once.
 template <class T> class Reader {
  public:
-  explicit Reader(const Tensor& x) : x_(&x), period_(x.numel()) {
-    if (x.is_contiguous() && x.dtype() == dtype_of<T>()) {
-      direct_ = pointer<const T>(x);
-    } else if (x.numel() > 4 * chunk) {
-      for (int i = 0; i < x.dim() && (x.shape()[i] == 1 || x.strides()[i] == 0); ++i) period_ /= x.shape()[i];
-      if (period_ > x.numel() / 4) return;
-      repeated_ = Tensor::empty({period_ + chunk}, dtype_of<T>());
-      gather(x, 0, period_ + chunk, pointer<T>(repeated_));
-      direct_ = pointer<const T>(repeated_);
-    }
+  explicit Reader(const Tensor& x) : x_(&x) {
+    if (x.is_contiguous() && x.dtype() == dtype_of<T>()) direct_ = pointer<const T>(x);
+    else if (x.numel() > 4 * chunk) gather_repeated(x);
   }
   /// Elements [begin, begin + n), at most a chunk.
   const T* read(int64_t begin, int64_t n, T* buffer) const {
@@ -50,8 +43,17 @@ template <class T> class Reader {
   }
 
  private:
+  void gather_repeated(const Tensor& x) {
+    period_ = x.numel();
+    for (int i = 0; i < x.dim() && (x.shape()[i] == 1 || x.strides()[i] == 0); ++i) period_ /= x.shape()[i];
+    if (period_ > x.numel() / 4) return;
+    repeated_ = Tensor::empty({period_ + chunk}, dtype_of<T>());
+    gather(x, 0, period_ + chunk, pointer<T>(repeated_));
+    direct_ = pointer<const T>(repeated_);
+  }
+
   const Tensor* x_;
-  int64_t period_;
+  int64_t period_ = 0;
   Tensor repeated_;
   const T* direct_ = nullptr;
 };
