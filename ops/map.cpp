@@ -54,7 +54,7 @@ void prepare_operands(std::span<const Arg* const> args, std::span<Tensor> x, boo
       x[i] = Tensor(args[i]->number(), dtype).copied_to(device);
     } else {
       x[i] = args[i]->tensor();
-      if (x[i].dim() == 0) x[i] = to(x[i], device);
+      if (x[i].dim() == 0 && x[i].device() != device) x[i] = to(x[i], device);
       if (i >= first && x[i].dtype() != dtype) x[i] = to(x[i], dtype);
       shape = broadcast_shapes(shape, x[i].shape());
     }
@@ -65,14 +65,15 @@ void prepare_operands(std::span<const Arg* const> args, std::span<Tensor> x, boo
   Strides standing;
   for (int i = 0; i < shape.dim(); ++i) standing.push_back(0);
   for (size_t i = 0; i < args.size(); ++i) {
-    const Tensor repeated = x[i].shape() == shape  ? x[i]
-                            : args[i]->is_number() ? x[i].alias(shape, standing, 0)
-                                                   : expand(x[i], shape);
-    if (grad_enabled() && !repeated.node()) {  // formulas call it by its value or name
-      if (args[i]->is_number()) repeated.handle()->node = Ref<Node>(new Constant(repeated, args[i]->number()));
-      else repeated.handle()->node = x[i].node();
+    // Formulas call it by its value or name.
+    if (args[i]->is_number()) {
+      if (x[i].shape() != shape) x[i] = x[i].alias(shape, standing, 0);
+      if (grad_enabled()) x[i].handle()->node = Ref<Node>(new Constant(x[i], args[i]->number()));
+    } else if (x[i].shape() != shape) {
+      const Tensor repeated = expand(x[i], shape);
+      if (grad_enabled() && !repeated.node()) repeated.handle()->node = x[i].node();
+      x[i] = repeated;
     }
-    x[i] = repeated;
   }
 }
 

@@ -59,13 +59,10 @@ void require_floating_point(const Tensor& x) {
          "; convert it first: to(x, float32)");
 }
 
-// Both operands in the wider of their dtypes.
-std::pair<Tensor, Tensor> promoted(const Tensor& a, const Tensor& b) {
+Dtype common_dtype(const Tensor& a, const Tensor& b) {
   require_floating_point(a);
   require_floating_point(b);
-  if (a.dtype() == b.dtype()) return {a, b};
-  const Dtype dtype = promote(a.dtype(), b.dtype());
-  return {to(a, dtype), to(b, dtype)};
+  return promote(a.dtype(), b.dtype());
 }
 
 }  // namespace
@@ -75,7 +72,8 @@ Tensor matmul(const Arg& first, const Arg& second) {
   if (first->dim() == 0 || second->dim() == 0)
     fail("a is " + to_string(first->shape()) + " and b is " + to_string(second->shape()) +
          "; a scalar has no matrix product: use a * b");
-  auto [a, b] = promoted(*first, *second);
+  const Dtype dtype = common_dtype(*first, *second);
+  Tensor a = to(*first, dtype), b = to(*second, dtype);
   const bool row = a.dim() == 1, column = b.dim() == 1;
   if (row) a = unsqueeze(a, 0);
   if (column) b = unsqueeze(b, 1);
@@ -120,12 +118,13 @@ Tensor linear(const Arg& x, const Tensor& weight, const Tensor& bias) {
     fail("weight is " + to_string(weight.shape()) + " and bias is " + to_string(bias.shape()) + "; bias must be [" +
          std::to_string(weight.shape()[0]) + "]");
   if (!bias.defined()) return matmul(x, t(weight));
-  const auto [input, w] = promoted(*x, weight);
-  const Tensor b = bias.dtype() == w.dtype() ? bias : to(bias, w.dtype());
-  if (shape.dim() == 2) return apply(Linear{}, input, w, b);
+  const Dtype dtype = common_dtype(*x, weight);
+  if (x->dtype() != dtype || weight.dtype() != dtype || bias.dtype() != dtype)
+    return linear(to(*x, dtype), to(weight, dtype), to(bias, dtype));
+  if (shape.dim() == 2) return apply(Linear{}, *x, weight, bias);
   Shape result = shape;
-  result[result.dim() - 1] = w.shape()[0];
-  return reshape(apply(Linear{}, reshape(input, {-1, shape.back()}), w, b), result);
+  result[result.dim() - 1] = weight.shape()[0];
+  return reshape(apply(Linear{}, reshape(*x, {-1, shape.back()}), weight, bias), result);
 }
 
 }  // namespace gradus
