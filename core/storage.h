@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <new>
 
 #include "core/allocator.h"
 #include "core/device.h"

@@ -203,6 +203,18 @@ struct Kernels {
   void (&rotary)(const Tensor& x, const Tensor& table, bool inverse, const Tensor& y);
 };
 
+// clang-format off
+/// f of the name of each kernel: what declares them for a device, and collects them.
+#define GRADUS_KERNELS(f)                                                                                    \
+  f(copy) f(fill) f(first_outside) f(select_slices) f(add_slices) f(select_elements) f(add_elements)         \
+  f(copy_slices) f(reduce) f(arg_extreme) f(matmul) f(conv) f(conv_input_gradient) f(conv_weight_gradient)   \
+  f(softmax) f(softmax_backward) f(cross_entropy) f(cross_entropy_backward) f(norm) f(norm_backward)         \
+  f(dropout) f(resample) f(max_pool) f(recurrence) f(recurrence_backward) f(attention) f(attention_backward) \
+  f(rotary)
+// clang-format on
+/// Declares a function that can stand for the kernel of this name.
+#define GRADUS_DECLARE_KERNEL(name) std::remove_reference_t<decltype(Kernels::name)> name;
+
 /// Elementwise kernels where they cannot be compiled with the program, as on a GPU: each formula has a number, its
 /// place in formula::All or formula::Updates, and lies at `op`.
 struct FormulaKernels {
@@ -223,8 +235,5 @@ const FormulaKernels& formula_kernels(const Tensor& x);
 /// x itself, or a copy of it if it is not of the given dtype or does not lie row by row. No step is recorded.
 Tensor compact(const Tensor& x, Dtype dtype);
 inline Tensor compact(const Tensor& x) { return compact(x, x.dtype()); }
-
-/// Declares a function that can stand for a kernel: `Kernel<decltype(Kernels::copy)> copy;`.
-template <class Reference> using Kernel = std::remove_reference_t<Reference>;
 
 }  // namespace gradus

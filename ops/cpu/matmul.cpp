@@ -99,17 +99,18 @@ template <class T> void matrix_product(int64_t m, int64_t n, int64_t k, const Ma
         m, grain, [&](int64_t begin, int64_t end) { band(begin, end - begin, 0, n); }, Panel<T>::most_rows);
 }
 
-// A matrix or a stack of them, `batch` numbers apart.
-template <class T> struct Operand {
-  Tensor x;
-  bool transposed;
-  MatrixView<T> item(int64_t i) const {
-    const int d = x.dim();
-    const MatrixView<T> matrix{pointer<const T>(x) + (d == 3 ? i * x.strides()[0] : 0), x.strides()[d - 2],
-                               x.strides()[d - 1]};
-    return transposed ? matrix.transposed() : matrix;
-  }
-};
+// Matrix i of a stack of them, or of the one there is.
+template <class T> MatrixView<T> item(const Tensor& x, bool transposed, int64_t i) {
+  const int d = x.dim();
+  const MatrixView<T> matrix{pointer<const T>(x) + (d == 3 ? i * x.strides()[0] : 0), x.strides()[d - 2],
+                             x.strides()[d - 1]};
+  return transposed ? matrix.transposed() : matrix;
+}
+
+// x, or a copy of it in the type that is computed in.
+template <class T> const Tensor& readable(const Tensor& x, Tensor& copy) {
+  return x.dtype() == dtype_of<T>() ? x : copy = compact(x, dtype_of<T>());
+}
 
 }  // namespace
 
@@ -118,14 +119,16 @@ void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b
   compute_in_float(y, [&]<class T>(const Tensor& result) {
     const int d = y.dim();
     const int64_t m = y.shape()[d - 2], n = y.shape()[d - 1], k = a.shape()[transpose_a ? d - 2 : d - 1];
-    const auto readable = [](const Tensor& x) { return x.dtype() == dtype_of<T>() ? x : compact(x, dtype_of<T>()); };
-    const Operand<T> left{readable(a), transpose_a}, right{readable(b), transpose_b};
+    Tensor copy_a, copy_b;
+    const Tensor &left = readable<T>(a, copy_a), &right = readable<T>(b, copy_b);
     const Tensor added = bias.defined() ? compact(bias, dtype_of<T>()) : Tensor();
-    const T* bias_values = bias.defined() ? pointer<const T>(added) : nullptr;
-    parallel_for(d == 3 ? y.shape()[0] : 1, grain_for(m * n * k, product_grain / 4), [&](int64_t begin, int64_t end) {
+    const auto multiply = [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
-        matrix_product(m, n, k, left.item(i), right.item(i), bias_values, pointer<T>(result) + i * m * n);
-    });
+        matrix_product(m, n, k, item<T>(left, transpose_a, i), item<T>(right, transpose_b, i),
+                       bias.defined() ? pointer<const T>(added) : nullptr, pointer<T>(result) + i * m * n);
+    };
+    if (d == 2) multiply(0, 1);
+    else parallel_for(y.shape()[0], grain_for(m * n * k, product_grain / 4), multiply);
   });
 }
 
