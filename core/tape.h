@@ -50,12 +50,13 @@ Tensor grad(const Tensor& output, const Tensor& input, BackwardOptions options =
 std::vector<Tensor> nested_grad(const Tensor& output, const Tensor& grad_output, const std::vector<Tensor>& inputs,
                                 bool create_graph);
 
-/// Adds `term` to `sum`; in place if nobody else sees `sum`. The one piece of mathematics that the tape needs; it lives
-/// with the other operations.
+/// Adds `term` to `sum`, which is defined; in place if nobody else sees `sum`. The one piece of mathematics that the
+/// tape needs; it lives with the other operations.
 void add_to(Tensor& sum, Tensor term);
-/// The same for a `sum` that may be undefined.
+/// The same for a `sum` that may be undefined, as a gradient is at first.
 inline void accumulate(Tensor& sum, Tensor term) {
-  sum.defined() ? add_to(sum, std::move(term)) : void(sum = std::move(term));
+  if (sum.defined()) add_to(sum, std::move(term));
+  else sum = std::move(term);
 }
 
 }  // namespace gradus

@@ -30,7 +30,7 @@ struct TensorBody : RefCounted, Pooled {
   Ref<Storage> storage;
   Ref<Node> node;  // the step that made it; for a leaf, the node that holds its gradient; null if nothing is tracked
   ~TensorBody();
-  static void dispose(TensorBody* body);
+  static void dispose(TensorBody* body);  // a call, where each Ref would hold a copy of what is destroyed
 };
 
 struct BackwardOptions {

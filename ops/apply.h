@@ -107,9 +107,9 @@ GRADUS_FN auto call_formula(const Op& op, const T& dy, const T& y, const X&... x
 
 [[noreturn]] void fail_released();
 [[noreturn]] void fail_changed();
-/// Fails if a tensor kept for the backward was changed since: it had this version.
-inline void check_unchanged(const Tensor& tensor, uint32_t version) {
-  if (tensor.storage()->version() != version) fail_changed();
+/// Fails if memory kept for the backward was changed since it had this version.
+inline void check_unchanged(const Storage& storage, uint32_t version) {
+  if (storage.version() != version) fail_changed();
 }
 /// In anomaly mode: fails if the tensor holds a NaN or an infinity.
 void check_finite(const Tensor& tensor, const char* what);
@@ -211,7 +211,7 @@ template <class Op, size_t N> class Step final : public Node {
     std::array<bool, N> wanted;
     for (size_t i = 0; i < N; ++i) wanted[i] = inputs_[i] && inputs_[i]->requires_grad();
     for (size_t i = 0; i < N; ++i)
-      if (saves[i]) check_unchanged(saved_[i], versions_[i]);
+      if (saves[i]) check_unchanged(*saved_[i].storage(), versions_[i]);
     Tensor y;
     if constexpr (keeps_output(keeps)) y = saved_output();
     if constexpr (keeps == Keeps::plain) {
@@ -256,7 +256,7 @@ template <class Op, size_t N> class Step final : public Node {
 
   // A node must not own its output: it keeps the memory, and makes the tensor anew, attached to itself.
   Tensor saved_output() {
-    if (output_.version != output_.storage->version()) fail_changed();
+    check_unchanged(*output_.storage, output_.version);
     Ref<TensorBody> body(new TensorBody);
     body->shape = shape();
     body->strides = contiguous_strides(shape());

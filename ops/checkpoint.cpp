@@ -44,7 +44,7 @@ class Checkpoint final : public Node {
     // A leaf made now marks where the recomputation begins on the tape, even if no input needs a gradient.
     std::vector<Tensor> x, wanted{Tensor(0.).requires_grad()};
     for (size_t i = 0; i < saved_.size(); ++i) {
-      detail::check_unchanged(saved_[i], versions_[i]);
+      detail::check_unchanged(*saved_[i].storage(), versions_[i]);
       x.push_back(saved_[i]);
       if (!x.back().needs_grad()) continue;
       x.back() = create_graph ? identity(x.back()) : x.back().detach().requires_grad();

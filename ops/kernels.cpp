@@ -5,8 +5,8 @@
 
 namespace gradus {
 
-const Kernels& kernels(const Tensor& x) {
 #define GRADUS_KERNEL_OF_CPU(name) .name = cpu::name,
+const Kernels& kernels(const Tensor& x) {
   static constexpr Kernels of_cpu{GRADUS_KERNELS(GRADUS_KERNEL_OF_CPU)};
   if (x.device().is_cpu()) return of_cpu;
   static const auto* of_gpu = static_cast<const Kernels*>(cuda::find_symbol("gradus_cuda_kernels"));

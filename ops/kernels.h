@@ -204,7 +204,7 @@ struct Kernels {
 };
 
 // clang-format off
-/// f of the name of each kernel: what declares them for a device, and collects them.
+/// The names of all kernels in the order above, each as f(name).
 #define GRADUS_KERNELS(f)                                                                                    \
   f(copy) f(fill) f(first_outside) f(select_slices) f(add_slices) f(select_elements) f(add_elements)         \
   f(copy_slices) f(reduce) f(arg_extreme) f(matmul) f(conv) f(conv_input_gradient) f(conv_weight_gradient)   \

@@ -119,8 +119,10 @@ Tensor linear(const Arg& x, const Tensor& weight, const Tensor& bias) {
          std::to_string(weight.shape()[0]) + "]");
   if (!bias.defined()) return matmul(x, t(weight));
   const Dtype dtype = common_dtype(*x, weight);
-  if (x->dtype() != dtype || weight.dtype() != dtype || bias.dtype() != dtype)
-    return linear(to(*x, dtype), to(weight, dtype), to(bias, dtype));
+  if (x->dtype() != dtype || weight.dtype() != dtype || bias.dtype() != dtype) {
+    const Tensor input = to(*x, dtype), w = to(weight, dtype), b = to(bias, dtype);  // recorded in this order
+    return linear(input, w, b);
+  }
   if (shape.dim() == 2) return apply(Linear{}, *x, weight, bias);
   Shape result = shape;
   result[result.dim() - 1] = weight.shape()[0];

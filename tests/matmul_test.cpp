@@ -6,7 +6,9 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 
+#include "core/node.h"
 #include "core/threads.h"
 #include "ops/create.h"
 #include "ops/view.h"
@@ -66,7 +68,8 @@ TEST_CASE("matmul: a sum of no terms is zero, however large the result") {
 
 TEST_CASE("matmul: operands of any strides") {
   manual_seed(3);
-  for (const auto& [m, n, k] : std::vector<std::array<int64_t, 3>>{{1, 70, 90}, {70, 1, 90}, {7, 9, 5}, {30, 40, 50}}) {
+  for (const auto& [m, n, k] :
+       std::vector<std::array<int64_t, 3>>{{1, 70, 90}, {70, 1, 90}, {7, 9, 5}, {30, 40, 50}, {110, 20, 400}}) {
     CAPTURE(m);
     const Tensor a = randn({m, 2 * k}), b = randn({k, 2 * n}), row = randn({1, k}), none = zeros({n});
     for (const Tensor& left : {slice(a, 1, 0, 2 * k, 2), expand(row, {m, k}), flip(slice(a, 1, 0, k), {0, 1})})
@@ -76,7 +79,7 @@ TEST_CASE("matmul: operands of any strides") {
   }
 }
 
-TEST_CASE("matmul: an element has the same bits whatever is computed beside it, and by however many threads") {
+TEST_CASE("matmul: an element of matrices has the same bits whatever is computed beside it, by any number of threads") {
   manual_seed(4);
   const int before = num_threads();
   for (const auto& [m, n, k] :
@@ -95,6 +98,49 @@ TEST_CASE("matmul: an element has the same bits whatever is computed beside it, 
   set_num_threads(before);
 }
 
+TEST_CASE("matmul: rows and columns have the same bits with one thread, two and three") {
+  manual_seed(5);
+  const int before = num_threads();
+  for (const auto& [m, n, k] : std::vector<std::array<int64_t, 3>>{{3013, 1, 1000}, {1, 3013, 1000}})
+    for (const Dtype dtype : {float32, float64})
+      for (const bool turned : {false, true}) {
+        CAPTURE(m);
+        CAPTURE(turned);
+        const Tensor a = turned ? t(randn({k, m}, dtype)) : randn({m, k}, dtype);
+        const Tensor b = turned ? t(randn({n, k}, dtype)) : randn({k, n}, dtype);
+        set_num_threads(1);
+        const std::vector<double> once = matmul(a, b).to_vector<double>();
+        for (const int threads : {2, 3}) {
+          set_num_threads(threads);
+          CHECK(matmul(a, b).to_vector<double>() == once);
+        }
+      }
+  set_num_threads(before);
+}
+
+TEST_CASE("matmul: a stack of products is that of its items, also if an operand is expanded") {
+  manual_seed(6);
+  const Tensor a = randn({3, 20, 70}), b = expand(randn({1, 70, 30}), {3, 70, 30}), y = matmul(a, b);
+  for (int64_t i = 0; i < 3; ++i)
+    CHECK(select(y, 0, i).to_vector<float>() == matmul(select(a, 0, i), select(b, 0, i)).to_vector<float>());
+}
+
+TEST_CASE("matmul: an infinity stays in its row") {
+  const int64_t m = 31, n = 37, k = 50;
+  std::vector<double> values(size_t(m * k), 1);
+  values.back() = std::numeric_limits<double>::infinity();
+  const std::vector<double> y = matmul(Tensor(values, {m, k}), ones({k, n})).to_vector<double>();
+  for (int64_t i = 0; i < m * n; ++i) CHECK(y[size_t(i)] == (i < (m - 1) * n ? double(k) : values.back()));
+}
+
+TEST_CASE("linear: operands of several dtypes become the widest, one after the other") {
+  const Tensor x = ones({2, 3}, float64), weight = ones({4, 3}).requires_grad(), bias = ones({4}).requires_grad();
+  const Tensor y = linear(x, weight, bias);
+  CHECK(y.dtype() == float64);
+  CHECK(y.to_vector<double>() == std::vector<double>(8, 4));
+  CHECK(y.node()->inputs()[1]->position() < y.node()->inputs()[2]->position());
+}
+
 TEST_CASE("matmul: large products of every layout") {
   manual_seed(2);
   const int before = num_threads();
@@ -107,7 +153,8 @@ TEST_CASE("matmul: large products of every layout") {
                                                                      {7, 500, 300},
                                                                      {500, 7, 300},
                                                                      {260, 130, 270},
-                                                                     {110, 1040, 400}})
+                                                                     {110, 1040, 400},
+                                                                     {13, 1090, 390}})
       check(m, n, k);
   }
   set_num_threads(before);

@@ -103,7 +103,7 @@ template <class T> bool copy_transposed(const Tensor& from, const Tensor& to) {
   const int64_t rows = from.shape()[first], columns = from.shape()[last], bands = divide_up(rows, band);
   Shape planes = from.shape();
   planes[first] = planes[last] = 1;
-  const int64_t grain = std::max<int64_t>(1, parallel_grain / (band * columns));
+  const int64_t grain = grain_for(band * columns);
   parallel_for(planes.numel() * bands, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const Shape at = coordinates(planes, i / bands);

@@ -68,8 +68,10 @@ template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const Matr
 template <class T> void vector_product(int64_t n, int64_t k, const MatrixView<T>& matrix, const T* x, int64_t x_step,
                                        const T* bias, int64_t bias_step, T* y) {
   using namespace Eigen;
+  const Tensor compact_x = x_step == 1 ? Tensor() : Tensor::empty({k}, dtype_of<T>());
+  for (int64_t l = 0; x_step != 1 && l < k; ++l) pointer<T>(compact_x)[l] = x[l * x_step];
   for (int64_t i = 0; i < n; ++i) y[i] = bias ? bias[i * bias_step] : T(0);
-  const Map<const VectorX<T>, 0, InnerStride<>> in(x, k, InnerStride<>(x_step));
+  const Map<const VectorX<T>> in(x_step == 1 ? x : pointer<const T>(compact_x), k);
   Map<VectorX<T>> out(y, n);
   if (matrix.column == 1)
     out.noalias() += Map<const Matrix<T, Dynamic, Dynamic, RowMajor>, 0, OuterStride<>>(matrix.data, n, k,
@@ -78,7 +80,8 @@ template <class T> void vector_product(int64_t n, int64_t k, const MatrixView<T>
   else out.noalias() += Map<const MatrixX<T>, 0, OuterStride<>>(matrix.data, n, k, OuterStride<>(matrix.column)) * in;
 }
 
-// y = a·b + bias, cut into bands of columns or rows, one a thread.
+// y = a·b + bias, cut into bands of columns or rows, one a thread. For one row or column, Eigen adds up an element in
+// an order that depends on its place within packets only, so that cuts at multiples of them change no bit either.
 template <class T> void matrix_product(int64_t m, int64_t n, int64_t k, const MatrixView<T>& a, const MatrixView<T>& b,
                                        const T* bias, T* y) {
   if (m * n * k <= tiny) return tiny_product(m, n, k, a, b, bias, y, n);
@@ -90,13 +93,14 @@ template <class T> void matrix_product(int64_t m, int64_t n, int64_t k, const Ma
     else if (column) vector_product(rows, k, a.at(i, 0), b.data, b.row, added, 0, to);
     else product(rows, columns, k, a.at(i, 0), b.at(0, j), added, 0, to, n);
   };
-  const int64_t grain = grain_for(m * n * k / std::max(m, n), product_grain);
+  const int64_t grain = grain_for(std::min(m, n) * k, product_grain);
   if (n >= m)
     parallel_for(
         n, grain, [&](int64_t begin, int64_t end) { band(0, m, begin, end - begin); }, Panel<T>::width);
   else
     parallel_for(
-        m, grain, [&](int64_t begin, int64_t end) { band(begin, end - begin, 0, n); }, Panel<T>::most_rows);
+        m, grain, [&](int64_t begin, int64_t end) { band(begin, end - begin, 0, n); },
+        column ? Panel<T>::width : Panel<T>::most_rows);
 }
 
 // Matrix i of a stack of them, or of the one there is.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ops/cpu/eigen.h"
+#include "ops/cpu/parallel.h"
 
 namespace gradus::cpu {
 
@@ -28,18 +29,18 @@ template <class T> struct Panel {
   /// that lie added_stride apart, or null. Each sum runs over the depth in order, whatever is around it.
   void multiply(int64_t m, int64_t n, MatrixView<T> x, const T* added, int64_t added_stride, T* y,
                 int64_t stride) const {
-    const int64_t tiles = (m + most_rows - 1) / most_rows;  // of about the same number of rows
+    const int64_t tiles = divide_up(m, most_rows);  // of about the same number of rows
     for (int64_t i = 0, rows; i < tiles; ++i, x.data += rows * x.row, y += rows * stride) {
       rows = m / tiles + (i < m % tiles);
-      const auto make_tile = make[size_t(rows - 1)];
+      const auto make_tile = tile_of_rows[size_t(rows - 1)];
       if (n == width) {
         make_tile(*this, x, added, added_stride, y, stride);
       } else {
-        T tile[most_rows * width];
-        make_tile(*this, x, nullptr, 0, tile, width);
+        T whole[most_rows * width];
+        make_tile(*this, x, nullptr, 0, whole, width);
         for (int64_t r = 0; r < rows; ++r)
           for (int64_t j = 0; j < n; ++j)
-            y[r * stride + j] = added ? added[r * added_stride + j] + tile[r * width + j] : tile[r * width + j];
+            y[r * stride + j] = added ? added[r * added_stride + j] + whole[r * width + j] : whole[r * width + j];
       }
       if (added) added += rows * added_stride;
     }
@@ -74,12 +75,14 @@ template <class T> struct Panel {
       });
     }
     unroll<rows>([&](auto r) {
-      const T* before = added + r * added_stride;
+      const T* before = added ? added + r * added_stride : nullptr;
       pstoreu(y + r * stride, added ? padd(ploadu<Packet>(before), left[r]) : left[r]);
       pstoreu(y + r * stride + lanes, added ? padd(ploadu<Packet>(before + lanes), right[r]) : right[r]);
     });
   }
-  static constexpr auto make = []<int... i>(std::integer_sequence<int, i...>) { return std::array{&tile<i + 1>...}; }
+  static constexpr auto tile_of_rows = []<int... i>(std::integer_sequence<int, i...>) {
+    return std::array{&tile<i + 1>...};
+  }
   (std::make_integer_sequence<int, most_rows>());
 };
 

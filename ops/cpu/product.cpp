@@ -21,7 +21,7 @@ template <class F> void for_blocks(int64_t n, int64_t most, int64_t unit, F&& bo
 }
 
 // Copies x [n, depth] into stacks of `width` rows: x(i, l) to to[(i / width · depth + l) · width + i % width], and
-// zeros where the last stack has no row. Writes up to 64 bytes beyond the last stack.
+// zeros where the last stack has no row.
 template <int64_t width, class T> void pack(MatrixView<T> x, int64_t n, int64_t depth, T* to) {
   using namespace Eigen::internal;
   using Packet = typename packet_traits<T>::type;
@@ -33,14 +33,15 @@ template <int64_t width, class T> void pack(MatrixView<T> x, int64_t n, int64_t 
       const bool whole = x.row == 1 && n - i >= divide_up(width, lanes) * lanes;
       T* stack = to + i * depth;
       int64_t l = begin;
-      // What packets have beyond the width is overwritten by the next column's.
+      // What packets have beyond the width is overwritten by the next column; the last one is left to the plain loop.
       for (; whole && l < end - (width % lanes != 0 && end == depth); ++l)
         for (int64_t j = 0; j < width; j += lanes)
           pstoreu(stack + l * width + j, ploadu<Packet>(x.data + i + j + l * x.column));
-      for (; x.column == 1 && l + lanes <= end; l += lanes)
-        for (int64_t j = (width - 1) / lanes * lanes; j >= 0; j -= lanes)
-          transpose_square(x.data + (i + j) * x.row + l, x.row, std::clamp<int64_t>(rows - j, 0, lanes),
-                           stack + l * width + j, width);
+      if constexpr (width % lanes == 0)
+        for (; x.column == 1 && l + lanes <= end; l += lanes)
+          for (int64_t j = 0; j < width; j += lanes)
+            transpose_square(x.data + (i + j) * x.row + l, x.row, std::clamp<int64_t>(rows - j, 0, lanes),
+                             stack + l * width + j, width);
       for (; l < end; ++l)
         for (int64_t j = 0; j < width; ++j)
           stack[l * width + j] = j < rows ? x.data[(i + j) * x.row + l * x.column] : T(0);
@@ -53,28 +54,29 @@ template <class T> void product(int64_t m, int64_t n, int64_t k, MatrixView<T> a
                                 int64_t added_stride, T* y, int64_t stride) {
   using Panel = cpu::Panel<T>;
   constexpr int64_t width = Panel::width, tile_rows = Panel::most_rows;
-  constexpr int64_t most_depth = 24 * 1024 / (width * sizeof(T)), most_rows = 16 * tile_rows, most_columns = 64 * width;
+  constexpr int64_t block_depth = 24 * 1024 / (width * sizeof(T)), block_rows = 16 * tile_rows,
+                    block_columns = 64 * width;
   const bool copy_a = a.column != 1, copy_b = b.column != 1 || (m > 4 * tile_rows && k > 32);
-  const int64_t deepest = std::min(k, most_depth);
-  const int64_t panels_size = deepest * divide_up(std::min(n, most_columns), width) * width;
-  const int64_t stacks_size = copy_a ? deepest * std::min(divide_up(m, tile_rows) * tile_rows, most_rows) : 0;
-  const Tensor memory = Tensor::empty({panels_size + stacks_size + width}, dtype_of<T>());
+  const int64_t deepest = std::min(k, block_depth), copied_columns = copy_b ? std::min(n, block_columns) : n % width;
+  const int64_t panels_size = deepest * divide_up(copied_columns, width) * width;
+  const int64_t stacks_size = copy_a ? deepest * std::min(divide_up(m, tile_rows) * tile_rows, block_rows) : 0;
+  const Tensor memory = Tensor::empty({panels_size + stacks_size}, dtype_of<T>());
   T *panels = pointer<T>(memory), *stacks = panels + panels_size;
-  for_blocks(k, most_depth, 1, [&](int64_t l, int64_t depth) {
-    for_blocks(n, most_columns, width, [&](int64_t j, int64_t columns) {
+  for_blocks(k, block_depth, 1, [&](int64_t l, int64_t depth) {
+    for_blocks(n, block_columns, width, [&](int64_t j, int64_t columns) {
       const int64_t in_place = copy_b ? 0 : columns / width * width;
-      pack<width>(b.at(l, j + in_place).transposed(), columns - in_place, depth, panels + in_place * depth);
-      for_blocks(m, most_rows, tile_rows, [&](int64_t i, int64_t rows) {
+      pack<width>(b.at(l, j + in_place).transposed(), columns - in_place, depth, panels);
+      for_blocks(m, block_rows, tile_rows, [&](int64_t i, int64_t rows) {
         if (copy_a) pack<tile_rows>(a.at(i, l), rows, depth, stacks);
         const int64_t step = copy_a ? tile_rows : rows;
         for (int64_t c = j; c < j + columns; c += width) {
-          const Panel panel =
-              c < j + in_place ? Panel{depth, b.at(l, c).data, b.row} : Panel{depth, panels + (c - j) * depth};
+          const Panel panel = c < j + in_place ? Panel{depth, b.at(l, c).data, b.row}
+                                               : Panel{depth, panels + (c - j - in_place) * depth};
           for (int64_t r = i; r < i + rows; r += step) {
             const MatrixView<T> x = copy_a ? MatrixView<T>{stacks + (r - i) * depth, 1, tile_rows} : a.at(r, l);
             T* to = y + r * stride + c;
-            const T* start = l > 0 ? to : added ? added + r * added_stride + c : nullptr;
-            panel.multiply(std::min(step, i + rows - r), std::min(width, j + columns - c), x, start,
+            const T* before = l > 0 ? to : added ? added + r * added_stride + c : nullptr;
+            panel.multiply(std::min(step, i + rows - r), std::min(width, j + columns - c), x, before,
                            l > 0 ? stride : added_stride, to, stride);
           }
         }

@@ -16,7 +16,7 @@ template <class T> void product(int64_t m, int64_t n, int64_t k, MatrixView<T> a
 template <class T> class Panels {
  public:
   Panels(MatrixView<T> b, int64_t k, int64_t n);
-  /// y = x·this + added, as product() has them.
+  /// y = x·this + added, with the arguments of product(). The sums run over k in one go.
   void product(int64_t m, MatrixView<T> x, const T* added, int64_t added_stride, T* y, int64_t stride) const;
 
  private:
