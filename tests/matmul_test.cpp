@@ -68,8 +68,9 @@ TEST_CASE("matmul: a sum of no terms is zero, however large the result") {
 
 TEST_CASE("matmul: operands of any strides") {
   manual_seed(3);
-  for (const auto& [m, n, k] :
+  for (const auto& size :
        std::vector<std::array<int64_t, 3>>{{1, 70, 90}, {70, 1, 90}, {7, 9, 5}, {30, 40, 50}, {110, 20, 400}}) {
+    const int64_t m = size[0], n = size[1], k = size[2];
     CAPTURE(m);
     const Tensor a = randn({m, 2 * k}), b = randn({k, 2 * n}), row = randn({1, k}), none = zeros({n});
     for (const Tensor& left : {slice(a, 1, 0, 2 * k, 2), expand(row, {m, k}), flip(slice(a, 1, 0, k), {0, 1})})
@@ -82,9 +83,10 @@ TEST_CASE("matmul: operands of any strides") {
 TEST_CASE("matmul: an element of matrices has the same bits whatever is computed beside it, by any number of threads") {
   manual_seed(4);
   const int before = num_threads();
-  for (const auto& [m, n, k] :
+  for (const auto& size :
        std::vector<std::array<int64_t, 3>>{{205, 97, 800}, {97, 205, 800}, {13, 1090, 390}, {17, 33, 9000}})
     for (const bool turned : {false, true}) {
+      const int64_t m = size[0], n = size[1], k = size[2];
       CAPTURE(m);
       CAPTURE(turned);
       const Tensor a = turned ? t(randn({k, m})) : randn({m, k}), b = turned ? t(randn({n, k})) : randn({k, n});
@@ -101,9 +103,10 @@ TEST_CASE("matmul: an element of matrices has the same bits whatever is computed
 TEST_CASE("matmul: rows and columns have the same bits with one thread, two and three") {
   manual_seed(5);
   const int before = num_threads();
-  for (const auto& [m, n, k] : std::vector<std::array<int64_t, 3>>{{3013, 1, 1000}, {1, 3013, 1000}})
+  for (const auto& size : std::vector<std::array<int64_t, 3>>{{3013, 1, 1000}, {1, 3013, 1000}})
     for (const Dtype dtype : {float32, float64})
       for (const bool turned : {false, true}) {
+        const int64_t m = size[0], n = size[1], k = size[2];
         CAPTURE(m);
         CAPTURE(turned);
         const Tensor a = turned ? t(randn({k, m}, dtype)) : randn({m, k}, dtype);
