@@ -46,6 +46,14 @@ struct Doubled {
   Tensor backward(const Tensor& dy, const Tensor& x) const { return dy * x * (grad_enabled() ? 4 : 2); }
 };
 
+// The sum of x, from which a part falls out: its gradient there is what rounding leaves of dy − dy.
+struct Leftover {
+  static constexpr Info info{"leftover"};
+  double left;
+  Tensor forward(const Tensor& x) const { return sum(slice(x, 0, 1)); }
+  Tensor backward(const Tensor& dy, const Tensor& x) const { return where(arange(x.numel()) > 0, dy, dy * left); }
+};
+
 std::string text_of(const GradcheckResult& result) {
   std::ostringstream text;
   text << result;
@@ -90,6 +98,12 @@ TEST_CASE("gradcheck: the smallest errors in a gradient are seen") {
   const Tensor x = uniform({5}, 0.5, 2);
   for (double factor : {3.00002, 2.99998, -3., 0.})
     CHECK_FALSE(gradcheck([&](auto a) { return map(Cube{factor}, a); }, x));
+}
+
+TEST_CASE("gradcheck: what rounding leaves of terms that cancel is forgiven, and no more") {
+  const auto leaving = [](double left) { return [=](auto x) { return apply(Leftover{left}, x); }; };
+  CHECK(gradcheck(leaving(1e-16), ones({3}, float64)));
+  CHECK_FALSE(gradcheck(leaving(1e-12), ones({3}, float64)));
 }
 
 TEST_CASE("gradcheck: a missing gradient is wrong, not forgiven") {
