@@ -84,7 +84,7 @@ inline std::ostream& operator<<(std::ostream& out, Dtype dtype) { return out << 
 /// The dtype that holds the values of both (bool < int64 < bfloat16 < float32 < float64), as in PyTorch.
 constexpr Dtype promote(Dtype a, Dtype b) {
   constexpr int rank[] = {3, 4, 2, 1, 0};
-  return a == b || rank[size_t(a)] > rank[size_t(b)] ? a : b;
+  return rank[size_t(a)] >= rank[size_t(b)] ? a : b;
 }
 
 }  // namespace gradus

@@ -8,7 +8,6 @@
 
 namespace gradus {
 
-TensorBody::~TensorBody() = default;
 void TensorBody::dispose(TensorBody* body) { delete body; }
 
 Tensor::Tensor(double value, Dtype dtype) {

@@ -29,7 +29,6 @@ struct TensorBody : RefCounted, Pooled {
   bool contiguous = true;
   Ref<Storage> storage;
   Ref<Node> node;  // the step that made it; for a leaf, the node that holds its gradient; null if nothing is tracked
-  ~TensorBody();
   static void dispose(TensorBody* body);  // a call, where each Ref would hold a copy of what is destroyed
 };
 

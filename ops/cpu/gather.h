@@ -33,7 +33,7 @@ template <class T> class Reader {
  public:
   explicit Reader(const Tensor& x) : x_(&x) {
     if (x.is_contiguous() && x.dtype() == dtype_of<T>()) direct_ = pointer<const T>(x);
-    else if (x.numel() > 4 * chunk) gather_repeated(x);
+    else if (x.numel() > 4 * chunk) gather_repeated();
   }
   /// Elements [begin, begin + n), at most a chunk.
   const T* read(int64_t begin, int64_t n, T* buffer) const {
@@ -43,7 +43,8 @@ template <class T> class Reader {
   }
 
  private:
-  void gather_repeated(const Tensor& x) {
+  void gather_repeated() {
+    const Tensor& x = *x_;
     period_ = x.numel();
     for (int i = 0; i < x.dim() && (x.shape()[i] == 1 || x.strides()[i] == 0); ++i) period_ /= x.shape()[i];
     if (period_ > x.numel() / 4) return;

@@ -14,25 +14,25 @@ constexpr int64_t tiny = 2048;
 
 // Element by element, a vector of columns at a time where b's rows lie without gaps: b is copied so that they do where
 // that pays, and a narrow result is made turned over, from the rows of aᵀ.
-template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const MatrixView<T> a, const MatrixView<T> b,
-                                     const T* bias, T* y, int64_t stride) {
+template <class T>
+void tiny_product(int64_t m, int64_t n, int64_t k, const MatrixView<T> a, const MatrixView<T> b, const T* bias, T* y) {
   constexpr int width = 64 / sizeof(T);
   using Vector = Eigen::Array<T, width, 1>;
   T copy[tiny];
   if (b.column != 1 && n >= width && m > 1) {
     for (int64_t l = 0; l < k; ++l)
       for (int64_t j = 0; j < n; ++j) copy[l * n + j] = b.data[l * b.row + j * b.column];
-    return tiny_product(m, n, k, a, MatrixView<T>{copy, n, 1}, bias, y, stride);
+    return tiny_product(m, n, k, a, MatrixView<T>{copy, n, 1}, bias, y);
   }
   if (k > 0 && n < width && m >= width && a.row == 1 && a.column != 1) {
-    tiny_product<T>(n, m, k, {b.data, b.column, b.row}, {a.data, a.column, 1}, nullptr, copy, m);
+    tiny_product<T>(n, m, k, {b.data, b.column, b.row}, {a.data, a.column, 1}, nullptr, copy);
     for (int64_t i = 0; i < m; ++i)
-      for (int64_t j = 0; j < n; ++j) y[i * stride + j] = copy[j * m + i] + (bias ? bias[j] : T(0));
+      for (int64_t j = 0; j < n; ++j) y[i * n + j] = copy[j * m + i] + (bias ? bias[j] : T(0));
     return;
   }
   const int64_t vectors = b.column == 1 ? n / width * width : 0;               // columns taken so
   const int64_t dotted = a.column == 1 && b.row == 1 ? k / width * width : 0;  // terms of the others' sums
-  for (int64_t i = 0; i < m; ++i, y += stride) {
+  for (int64_t i = 0; i < m; ++i, y += n) {
     const T* row = a.data + i * a.row;
     for (int64_t j = 0; j < vectors; j += width) {
       Vector sum = bias ? Vector(Eigen::Map<const Vector>(bias + j)) : Vector::Zero();
@@ -84,7 +84,7 @@ template <class T> void vector_product(int64_t n, int64_t k, const MatrixView<T>
 // an order that depends on its place within packets only, so that cuts at multiples of them change no bit either.
 template <class T> void matrix_product(int64_t m, int64_t n, int64_t k, const MatrixView<T>& a, const MatrixView<T>& b,
                                        const T* bias, T* y) {
-  if (m * n * k <= tiny) return tiny_product(m, n, k, a, b, bias, y, n);
+  if (m * n * k <= tiny) return tiny_product(m, n, k, a, b, bias, y);
   const bool row = m == 1 && (b.row == 1 || b.column == 1), column = n == 1 && (a.row == 1 || a.column == 1);
   const auto band = [&](int64_t i, int64_t rows, int64_t j, int64_t columns) {
     const T* added = bias ? bias + j : nullptr;
