@@ -89,9 +89,8 @@ class Step:
         self.shape = shape_of(node["shape_"])
         self.requires_grad = bool(node["requires_grad_"])
         self.grad = TensorPrinter(node["grad_"]).to_string()
-        extra = node["extra_"]  # a std::unique_ptr, which is a pointer
-        (pointer,) = struct.unpack("P", bytes_at(int(extra.address), 8))
-        self.name = std_string(Object(pointer, extra.type.template_argument(0))["name"]) if pointer else ""
+        extra = target(node["extra_"])
+        self.name = std_string(extra["name"]) if extra else ""
         file, line = node["where_"]["file"], int(node["where_"]["line"])
         self.where = "%s:%d" % (file.string().split("/")[-1], line) if int(file) else ""
 

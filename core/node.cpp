@@ -75,7 +75,7 @@ const std::string& Node::name() const {
 }
 
 Node::Extra& Node::extra() {
-  if (!extra_) extra_ = std::make_unique<Extra>();
+  if (!extra_) extra_ = Ref(new Extra);
   return *extra_;
 }
 

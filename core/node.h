@@ -2,7 +2,6 @@
 // One recorded step: a vertex of the graph that backward() walks.
 
 #include <functional>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -71,7 +70,7 @@ class Node : public RefCounted, public Pooled {
   friend class Tensor;
   friend class Tape;
   friend class Walk;
-  struct Extra {  // what few nodes have
+  struct Extra : RefCounted {  // what few nodes have
     std::string name;
     std::vector<std::function<Tensor(const Tensor&)>> hooks;
     bool retain_grad = false;
@@ -90,7 +89,7 @@ class Node : public RefCounted, public Pooled {
   Shape shape_;
   Tensor grad_;     // of a leaf, or of a step that retains it
   Tensor pending_;  // the gradient that a walk has gathered so far
-  std::unique_ptr<Extra> extra_;
+  Ref<Extra> extra_;
   Node* next_to_free_ = nullptr;
   uint64_t walk_ = 0;  // the last walk that met this node
   static inline constinit Counter live_, positions_;

@@ -4,11 +4,11 @@
 
 #include <array>
 #include <cstdint>
-#include <mutex>
 
 #include "core/cuda.h"
 #include "core/error.h"
 #include "core/host_device.h"
+#include "core/ref.h"
 
 namespace gradus {
 
@@ -57,11 +57,11 @@ class Generator {
   explicit Generator(uint64_t seed = 0) : state_{seed, 0} {}
   void manual_seed(uint64_t seed) { set_state({seed, 0}); }
   GeneratorState state() const {
-    const std::lock_guard lock(mutex_);
+    const SpinGuard guard(lock_);
     return state_;
   }
   void set_state(GeneratorState state) {
-    const std::lock_guard lock(mutex_);
+    const SpinGuard guard(lock_);
     state_ = state;
   }
   /// Sets `counters` counters aside for the caller; returns the seed and the first of them.
@@ -78,13 +78,13 @@ class Generator {
 
  private:
   GeneratorState take(uint64_t counters) {
-    const std::lock_guard lock(mutex_);
+    const SpinGuard guard(lock_);
     const GeneratorState first = state_;
     state_.offset += counters;
     return first;
   }
 
-  mutable std::mutex mutex_;
+  mutable std::atomic_flag lock_;
   GeneratorState state_;
 };
 

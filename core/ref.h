@@ -1,5 +1,5 @@
 #pragma once
-// Intrusive reference counting: one word in the object, one word in the handle.
+// Intrusive reference counting, one word in the object and one word in the handle; and a lock for short work.
 
 #include <atomic>
 #include <cstdint>
@@ -35,6 +35,20 @@ class Counter {
 
  private:
   std::atomic<int64_t> value_{0};
+};
+
+/// Keeps other threads, which spin, from what the flag guards.
+class SpinGuard {
+ public:
+  explicit SpinGuard(std::atomic_flag& flag) : flag_(flag) {
+    while (flag_.test_and_set(std::memory_order_acquire)) {
+    }
+  }
+  SpinGuard(const SpinGuard&) = delete;
+  ~SpinGuard() { flag_.clear(std::memory_order_release); }
+
+ private:
+  std::atomic_flag& flag_;
 };
 
 /// Base of objects owned by Ref.

@@ -94,12 +94,7 @@ class Walk {
   void add_to_leaf(Node& leaf, Tensor&& gradient) {
     if (rest_ != Rest::into_leaves) return pass_on(leaf, std::move(gradient));
     if (single_threaded()) return accumulate(leaf.grad_, std::move(gradient));
-    while (leaf.lock_.test_and_set(std::memory_order_acquire)) {
-    }
-    struct Unlock {
-      std::atomic_flag& flag;
-      ~Unlock() { flag.clear(std::memory_order_release); }
-    } const unlock{leaf.lock_};
+    const SpinGuard guard(leaf.lock_);
     accumulate(leaf.grad_, std::move(gradient));
   }
 

@@ -2,6 +2,7 @@
 
 #include <gradus.h>
 
+#include <algorithm>
 #include <iostream>
 #include <string>
 

@@ -3,6 +3,7 @@
 
 #include <gradus.h>
 
+#include <algorithm>
 #include <iostream>
 #include <string>
 #include <vector>

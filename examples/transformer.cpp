@@ -3,6 +3,7 @@
 
 #include <gradus.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <iostream>

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <sstream>
 
@@ -35,6 +36,10 @@ void History::add(const Row& row, Location where) {
     fail(fmt::format("the row has the columns {}, but those before have {}", fmt::join(names, ", "),
                      fmt::join(columns_, ", ")));
   rows_.push_back(values);
+}
+
+void History::truncate(size_t rows) {
+  if (rows < size()) rows_.resize(rows);
 }
 
 std::vector<double> History::column(const std::string& name, Location where) const {

@@ -1,7 +1,6 @@
 #pragma once
 // The course of a training as a table: a row for each epoch (or step), a column for each value.
 
-#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,7 +22,7 @@ class History {
   /// The first row names the columns; every other one must have the same. Names hold no comma, quote or line break.
   void add(const Row& row, Location where = Location::here());
   /// Drops all rows but the first `rows`.
-  void truncate(size_t rows) { rows_.resize(std::min(rows, rows_.size())); }
+  void truncate(size_t rows);
 
   /// The number of rows.
   size_t size() const { return rows_.size(); }

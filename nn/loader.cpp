@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -129,11 +130,9 @@ int64_t Loader::size() const {
   return examples / options_.batch + (has_smaller_batch && !options_.drop_last);
 }
 
-Loader::Iterator Loader::begin() const { return Iterator(std::make_shared<Epoch>(*this)); }
-
-Loader::Iterator& Loader::Iterator::operator++() {
-  batch_ = epoch_->next();
-  return *this;
+Loader::Iterator Loader::begin() const {
+  const auto epoch = std::make_shared<Epoch>(*this);
+  return Iterator([epoch] { return epoch->next(); });
 }
 
 }  // namespace gradus::data

@@ -1,8 +1,8 @@
 #pragma once
 // Batches of a dataset, in order or shuffled, prepared in the background.
 
+#include <functional>
 #include <iterator>
-#include <memory>
 #include <vector>
 
 #include "nn/data.h"
@@ -34,20 +34,22 @@ class Loader {
   /// The number of examples in an epoch, a smaller last batch included.
   int64_t num_samples() const;
 
-  class Epoch;
   /// The current batch of an epoch.
   class Iterator {
    public:
     using value_type = TensorDataset;
     using difference_type = std::ptrdiff_t;
-    explicit Iterator(std::shared_ptr<Epoch> epoch) : epoch_(std::move(epoch)) { ++*this; }
+    explicit Iterator(std::function<TensorDataset()> next) : next_(std::move(next)) { ++*this; }
     const TensorDataset& operator*() const { return batch_; }
-    Iterator& operator++();
+    Iterator& operator++() {
+      batch_ = next_();
+      return *this;
+    }
     void operator++(int) { ++*this; }
     bool operator==(std::default_sentinel_t) const { return !batch_.inputs.defined(); }
 
    private:
-    std::shared_ptr<Epoch> epoch_;
+    std::function<TensorDataset()> next_;
     TensorDataset batch_;
   };
   /// Starts an epoch.
@@ -55,6 +57,7 @@ class Loader {
   std::default_sentinel_t end() const { return {}; }
 
  private:
+  class Epoch;
   TensorDataset dataset_;
   LoaderOptions options_;
   Location where_;

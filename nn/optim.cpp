@@ -244,7 +244,7 @@ template <class O> void Optimizer<O>::load_state_dict(const std::map<std::string
     }
   }
   if (used != dict.size()) fail(fmt::format("the state has {} tensors and this optimiser {}", dict.size(), used));
-  *groups_ = std::move(loaded);
+  groups_->swap(loaded);
 }
 
 template class Optimizer<SGDOptions>;

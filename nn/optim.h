@@ -8,12 +8,12 @@
 
 #include <array>
 #include <map>
-#include <memory>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/ref.h"
 #include "core/tensor.h"
 
 namespace gradus::optim {
@@ -89,7 +89,8 @@ template <class Options> class Optimizer {
   void load_state_dict(const std::map<std::string, Tensor>& state, Location where = Location::here());
 
  private:
-  std::shared_ptr<std::vector<Group>> groups_ = std::make_shared<std::vector<Group>>();  // CUDA graphs use them, too
+  struct Groups : RefCounted, std::vector<Group> {};
+  Ref<Groups> groups_{new Groups};  // CUDA graphs use them, too
 };
 
 using SGD = Optimizer<SGDOptions>;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "ops/apply.h"
 #include "ops/arithmetic.h"
 #include "ops/assign.h"

@@ -1,5 +1,7 @@
 #include "ops/reduce.h"
 
+#include <algorithm>
+
 #include "ops/apply.h"
 #include "ops/arithmetic.h"
 #include "ops/comparison.h"
