@@ -15,15 +15,6 @@ struct ConvTensors {
   }
 };
 
-// Contiguous, of that dtype, and beginning where cuDNN's engines want it.
-Tensor prepared(const Tensor& x, Dtype dtype) {
-  const Tensor compacted = compact(x, dtype);
-  if (is_aligned(compacted)) return compacted;
-  const Tensor y = Tensor::empty(x.shape(), dtype, x.device());
-  copy(compacted, y);
-  return y;
-}
-
 // False if cuDNN cannot do it. The tensors are contiguous and of one dtype.
 bool run_cudnn(ConvPass pass, const ConvGeometry& geometry, const ConvTensors& t) {
   const auto address = [](const Tensor& x) { return x.defined() ? Target(x).data : nullptr; };

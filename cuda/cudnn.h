@@ -36,6 +36,10 @@ template <> struct AttributeType<cudnnDataType_t> { static constexpr auto value 
 template <> struct AttributeType<cudnnPointwiseMode_t> { static constexpr auto value = CUDNN_TYPE_POINTWISE_MODE; };
 template <> struct AttributeType<cudnnConvolutionMode_t> { static constexpr auto value = CUDNN_TYPE_CONVOLUTION_MODE; };
 template <> struct AttributeType<cudnnBackendHeurMode_t> { static constexpr auto value = CUDNN_TYPE_HEUR_MODE; };
+template <> struct AttributeType<cudnnBackendNormMode_t> { static constexpr auto value = CUDNN_TYPE_NORM_MODE; };
+template <> struct AttributeType<cudnnBackendNormFwdPhase_t> {
+  static constexpr auto value = CUDNN_TYPE_NORM_FWD_PHASE;
+};
 template <> struct AttributeType<cudnnReduceTensorOp_t> {
   static constexpr auto value = CUDNN_TYPE_REDUCTION_OPERATOR_TYPE;
 };
@@ -142,6 +146,20 @@ struct AttentionTask {
   };
   bool is_causal;
   View views[4];  // q, k, v, y
+  static constexpr Dtype dtype = bfloat16;
+
+  Descriptor graph() const;
+  std::vector<int64_t> key() const;
+};
+
+/// Batch norm in training, of contiguous bfloat16; all other tensors have one float32 for each channel. Forward it
+/// writes y, the means and the inverse deviations, 1 / √(variance + epsilon), which backward reads: there it writes dx,
+/// dweight and the gradient of the bias, given that of y. All addresses are multiples of 16.
+struct BatchNormTask {
+  /// epsilon, a float of the CPU, is used forward only.
+  enum Id : int64_t { x, weight, bias, y, mean, inverse_deviation, epsilon, dx, dweight };
+  bool is_backward;
+  Shape shape;  // [N, C, H, W]
   static constexpr Dtype dtype = bfloat16;
 
   Descriptor graph() const;

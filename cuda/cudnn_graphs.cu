@@ -210,4 +210,36 @@ std::vector<int64_t> AttentionTask::key() const {
   return key;
 }
 
+Descriptor BatchNormTask::graph() const {
+  const auto images = [&](Id id) { return tensor(id, shape, type_of(dtype)); };
+  const auto channels = [&](Id id) { return tensor(id, {1, shape[1], 1, 1}, CUDNN_DATA_FLOAT); };
+  Descriptor step(is_backward ? CUDNN_BACKEND_OPERATION_NORM_BACKWARD_DESCRIPTOR
+                              : CUDNN_BACKEND_OPERATION_NORM_FORWARD_DESCRIPTOR);
+  if (is_backward)
+    step.set(CUDNN_ATTR_OPERATION_NORM_BWD_MODE, CUDNN_BATCH_NORM)
+        .set(CUDNN_ATTR_OPERATION_NORM_BWD_XDESC, images(Id::x))
+        .set(CUDNN_ATTR_OPERATION_NORM_BWD_SCALE_DESC, channels(Id::weight))
+        .set(CUDNN_ATTR_OPERATION_NORM_BWD_MEAN_DESC, channels(Id::mean))
+        .set(CUDNN_ATTR_OPERATION_NORM_BWD_INV_VARIANCE_DESC, channels(Id::inverse_deviation))
+        .set(CUDNN_ATTR_OPERATION_NORM_BWD_DYDESC, images(Id::y))
+        .set(CUDNN_ATTR_OPERATION_NORM_BWD_DXDESC, images(Id::dx))
+        .set(CUDNN_ATTR_OPERATION_NORM_BWD_DSCALE_DESC, channels(Id::dweight))
+        .set(CUDNN_ATTR_OPERATION_NORM_BWD_DBIAS_DESC, channels(Id::bias));
+  else
+    step.set(CUDNN_ATTR_OPERATION_NORM_FWD_MODE, CUDNN_BATCH_NORM)
+        .set(CUDNN_ATTR_OPERATION_NORM_FWD_PHASE, CUDNN_NORM_FWD_TRAINING)
+        .set(CUDNN_ATTR_OPERATION_NORM_FWD_XDESC, images(Id::x))
+        .set(CUDNN_ATTR_OPERATION_NORM_FWD_SCALE_DESC, channels(Id::weight))
+        .set(CUDNN_ATTR_OPERATION_NORM_FWD_BIAS_DESC, channels(Id::bias))
+        .set(CUDNN_ATTR_OPERATION_NORM_FWD_EPSILON_DESC, number(Id::epsilon))
+        .set(CUDNN_ATTR_OPERATION_NORM_FWD_MEAN_DESC, channels(Id::mean))
+        .set(CUDNN_ATTR_OPERATION_NORM_FWD_INV_VARIANCE_DESC, channels(Id::inverse_deviation))
+        .set(CUDNN_ATTR_OPERATION_NORM_FWD_YDESC, images(Id::y));
+  Steps steps;
+  steps.add(std::move(step));
+  return steps.graph();
+}
+
+std::vector<int64_t> BatchNormTask::key() const { return {is_backward, shape[0], shape[1], shape[2], shape[3]}; }
+
 }  // namespace gradus::cuda

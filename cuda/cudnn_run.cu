@@ -47,7 +47,9 @@ struct Cudnn {
   }
 };
 
-template <class Task> bool run(const Task& task, Device device, std::span<const Operand> operands) {
+}  // namespace
+
+template <class Task> bool run_cudnn(const Task& task, Device device, std::span<const Operand> operands) {
   const DeviceGuard guard(device);
   Cudnn& cudnn = Cudnn::on(device);
   const std::shared_ptr<const Plan> plan = cudnn.plan(task);
@@ -58,13 +60,16 @@ template <class Task> bool run(const Task& task, Device device, std::span<const 
   return true;
 }
 
-}  // namespace
+template bool run_cudnn(const ConvTask& task, Device device, std::span<const Operand> operands);
+template bool run_cudnn(const AttentionTask& task, Device device, std::span<const Operand> operands);
+template bool run_cudnn(const BatchNormTask& task, Device device, std::span<const Operand> operands);
 
-bool run_cudnn(const ConvTask& task, Device device, std::span<const Operand> operands) {
-  return run(task, device, operands);
-}
-bool run_cudnn(const AttentionTask& task, Device device, std::span<const Operand> operands) {
-  return run(task, device, operands);
+Tensor prepared(const Tensor& x, Dtype dtype) {
+  const Tensor compacted = compact(x, dtype);
+  if (is_aligned(compacted)) return compacted;
+  const Tensor y = Tensor::empty(x.shape(), dtype, x.device());
+  copy(compacted, y);
+  return y;
 }
 
 }  // namespace gradus::cuda

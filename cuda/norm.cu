@@ -1,7 +1,9 @@
-// Batch, layer, group, instance and RMS normalisation. A team of threads for each group of elements that share a mean
-// and a variance; it reads them once for the mean, again for the variance and again for the result: the second and
-// third time from the cache, if the group fits. No difference of large sums is ever taken.
+// Batch, layer, group, instance and RMS normalisation: batch norm of bfloat16 in training by cuDNN where it has an
+// engine, all else by the kernels below. There a team of threads for each group of elements that share a mean and a
+// variance reads them once for the mean, again for the variance and again for the result: the second and third time
+// from the cache, if the group fits. No difference of large sums is ever taken.
 
+#include "cuda/cudnn_run.h"
 #include "cuda/reduce.h"
 
 namespace gradus::cuda {
@@ -98,11 +100,67 @@ __global__ void normalize_gradients(Team team, NormLayout layout, const In* dy, 
   }
 }
 
+// What cuDNN keeps of a channel is 1 / √(variance + eps).
+__global__ void to_variances(int64_t count, float eps, float* values) {
+  for (int64_t i = thread_in_grid(); i < count; i += threads_in_grid()) {
+    const float variance = 1.f / (values[i] * values[i]) - eps;
+    values[i] = variance < 0.f ? 0.f : variance;  // NaN stays
+  }
+}
+__global__ void to_inverse_deviations(int64_t count, float eps, const float* variances, float* result) {
+  for (int64_t i = thread_in_grid(); i < count; i += threads_in_grid()) result[i] = 1.f / sqrtf(variances[i] + eps);
+}
+
+// Batch norm that cuDNN may have an engine for: they want a multiple of 8 channels.
+bool is_for_cudnn(const NormLayout& layout, const Tensor& y) {
+  return y.dtype() == bfloat16 && !layout.given && layout.groups == layout.channels && layout.inner == layout.run &&
+         layout.channels % 8 == 0;
+}
+
+BatchNormTask task_for(const NormLayout& layout, bool is_backward) {
+  return {is_backward, {layout.outer, layout.channels, 1, layout.inner}};
+}
+
+bool norm_by_cudnn(const NormLayout& layout, const NormStatistics& statistics, const Tensor& x, const Tensor& weight,
+                   const Tensor& bias, const Tensor& y) {
+  const Tensor in = prepared(x, bfloat16);
+  float eps = float(layout.eps);
+  const Operand operands[] = {{BatchNormTask::x, Target(in).data},
+                              {BatchNormTask::weight, Target(weight).data},
+                              {BatchNormTask::bias, Target(bias).data},
+                              {BatchNormTask::epsilon, &eps},
+                              {BatchNormTask::mean, Target(statistics.mean).data},
+                              {BatchNormTask::inverse_deviation, Target(statistics.variance).data},
+                              {BatchNormTask::y, Target(y).data}};
+  if (!run_cudnn(task_for(layout, false), y.device(), operands)) return false;
+  launch_for(layout.groups, y.device(), to_variances, layout.groups, eps, pointer<float>(statistics.variance));
+  return true;
+}
+
+bool norm_backward_by_cudnn(const NormLayout& layout, const NormStatistics& statistics, const Tensor& dy,
+                            const Tensor& x, const Tensor& weight, const Tensor& dx, const Tensor& dweight,
+                            const Tensor& dbias) {
+  const Tensor gradient = prepared(dy, bfloat16), in = prepared(x, bfloat16);
+  const Tensor inverse_deviations = Tensor::empty({layout.groups}, float32, dx.device());
+  launch_for(layout.groups, dx.device(), to_inverse_deviations, layout.groups, float(layout.eps),
+             pointer<const float>(statistics.variance), pointer<float>(inverse_deviations));
+  const Operand operands[] = {{BatchNormTask::x, Target(in).data},
+                              {BatchNormTask::weight, Target(weight).data},
+                              {BatchNormTask::mean, Target(statistics.mean).data},
+                              {BatchNormTask::inverse_deviation, Target(inverse_deviations).data},
+                              {BatchNormTask::y, Target(gradient).data},
+                              {BatchNormTask::dx, Target(dx).data},
+                              {BatchNormTask::dweight, Target(dweight).data},
+                              {BatchNormTask::bias, Target(dbias).data}};
+  return run_cudnn(task_for(layout, true), dx.device(), operands);
+}
+
 }  // namespace
 
 void norm(const NormLayout& layout, const NormStatistics& statistics, const Tensor& x, const Tensor& weight,
           const Tensor& bias, const Tensor& y) {
   if (y.numel() == 0) return;
+  if (is_for_cudnn(layout, y) && norm_by_cudnn(layout, statistics, x, weight, bias, y)) return;
   const Tensor in = compact(x);
   visit_floating(y.dtype(), [&]<class In, class T>() {
     with_team(layout, [&]<class Team>(Team team) {
@@ -116,6 +174,7 @@ void norm(const NormLayout& layout, const NormStatistics& statistics, const Tens
 void norm_backward(const NormLayout& layout, const NormStatistics& statistics, const Tensor& dy, const Tensor& x,
                    const Tensor& weight, const Tensor& dx, const Tensor& dweight, const Tensor& dbias) {
   if (dx.numel() == 0) return fill(dweight, 0), fill(dbias, 0);
+  if (is_for_cudnn(layout, dx) && norm_backward_by_cudnn(layout, statistics, dy, x, weight, dx, dweight, dbias)) return;
   const Tensor gradient = compact(dy), in = compact(x);
   const Tensor parts = Tensor::empty(dx.shape(), weight.dtype(), dx.device());
   visit_floating(dx.dtype(), [&]<class In, class T>() {

@@ -99,6 +99,28 @@ std::string fault_of_product(const Object& step) {
   return a == y && b == y ? "" : "the shape of y does not fit";
 }
 
+std::string fault_of_norm(const Object& step) {
+  const bool is_forward = step.type == CUDNN_BACKEND_OPERATION_NORM_FORWARD_DESCRIPTOR;
+  for (const auto name : norm_tensors(step))
+    if (!step.has(name)) return "a part is missing";
+  if (step.get<int>(is_forward ? CUDNN_ATTR_OPERATION_NORM_FWD_MODE : CUDNN_ATTR_OPERATION_NORM_BWD_MODE) !=
+          CUDNN_BATCH_NORM ||
+      (is_forward && step.get<int>(CUDNN_ATTR_OPERATION_NORM_FWD_PHASE) != CUDNN_NORM_FWD_TRAINING))
+    return "only batch norm in training is emulated";
+  const std::vector<const Object*> tensors = tensors_of(step);
+  const Sizes x = tensors[0]->dims();
+  if (x.size() != 4 || x[1] % 8 != 0) return "x needs 4 dimensions and a multiple of 8 channels";
+  const Sizes channels{1, x[1], 1, 1};
+  const std::size_t last = tensors.size() - 1;
+  for (std::size_t i = 0; i <= last; ++i) {
+    const bool is_image = i == 0 || i == last || (!is_forward && i == 4);
+    if (is_forward && i == 5 ? !tensors[i]->is_number() : tensors[i]->dims() != (is_image ? x : channels))
+      return "epsilon is no number, or a tensor has neither the shape of x nor one number for each channel";
+    if (tensors[i]->is_bfloat16() && !is_image) return "weight, bias and statistics must be float32";
+  }
+  return "";
+}
+
 std::string fault_of_graph(const Object& graph) {
   if (!graph.has(CUDNN_ATTR_OPERATIONGRAPH_OPS)) return "a graph needs steps";
   std::vector<std::int64_t> written;
@@ -132,6 +154,8 @@ std::string fault_of(const Object& object) {
     case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR: return fault_of_pointwise(object);
     case CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR: return fault_of_reduction(object);
     case CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR: return fault_of_product(object);
+    case CUDNN_BACKEND_OPERATION_NORM_FORWARD_DESCRIPTOR:
+    case CUDNN_BACKEND_OPERATION_NORM_BACKWARD_DESCRIPTOR: return fault_of_norm(object);
     case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR: return fault_of_graph(object);
     case CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR:
       return object.has(CUDNN_ATTR_DEVICEPROP_HANDLE) ? "" : needs(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION);

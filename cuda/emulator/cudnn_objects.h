@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -80,7 +81,25 @@ inline const ConvNames* names_of(const Object& step) {
   return nullptr;
 }
 
-/// The tensors of a step, the one it writes last.
+/// The tensors of batch norm: x, weight, mean, inverse deviation; then bias, epsilon and y, or dy, dbias, dweight and
+/// dx. Of other steps none.
+inline std::span<const cudnnBackendAttributeName_t> norm_tensors(const Object& step) {
+  static constexpr cudnnBackendAttributeName_t forward[] = {
+      CUDNN_ATTR_OPERATION_NORM_FWD_XDESC,     CUDNN_ATTR_OPERATION_NORM_FWD_SCALE_DESC,
+      CUDNN_ATTR_OPERATION_NORM_FWD_MEAN_DESC, CUDNN_ATTR_OPERATION_NORM_FWD_INV_VARIANCE_DESC,
+      CUDNN_ATTR_OPERATION_NORM_FWD_BIAS_DESC, CUDNN_ATTR_OPERATION_NORM_FWD_EPSILON_DESC,
+      CUDNN_ATTR_OPERATION_NORM_FWD_YDESC};
+  static constexpr cudnnBackendAttributeName_t backward[] = {
+      CUDNN_ATTR_OPERATION_NORM_BWD_XDESC,       CUDNN_ATTR_OPERATION_NORM_BWD_SCALE_DESC,
+      CUDNN_ATTR_OPERATION_NORM_BWD_MEAN_DESC,   CUDNN_ATTR_OPERATION_NORM_BWD_INV_VARIANCE_DESC,
+      CUDNN_ATTR_OPERATION_NORM_BWD_DYDESC,      CUDNN_ATTR_OPERATION_NORM_BWD_DBIAS_DESC,
+      CUDNN_ATTR_OPERATION_NORM_BWD_DSCALE_DESC, CUDNN_ATTR_OPERATION_NORM_BWD_DXDESC};
+  if (step.type == CUDNN_BACKEND_OPERATION_NORM_FORWARD_DESCRIPTOR) return forward;
+  if (step.type == CUDNN_BACKEND_OPERATION_NORM_BACKWARD_DESCRIPTOR) return backward;
+  return {};
+}
+
+/// The tensors of a step, one that it writes last.
 inline std::vector<const Object*> tensors_of(const Object& step) {
   if (const ConvNames* names = names_of(step)) {
     std::vector<const Object*> tensors;
@@ -90,6 +109,7 @@ inline std::vector<const Object*> tensors_of(const Object& step) {
     return tensors;
   }
   std::vector<const Object*> tensors;
+  for (const auto name : norm_tensors(step)) tensors.push_back(&step.object(name));
   for (const auto name :
        {CUDNN_ATTR_OPERATION_MATMUL_ADESC, CUDNN_ATTR_OPERATION_MATMUL_BDESC, CUDNN_ATTR_OPERATION_MATMUL_CDESC,
         CUDNN_ATTR_OPERATION_REDUCTION_XDESC, CUDNN_ATTR_OPERATION_REDUCTION_YDESC,

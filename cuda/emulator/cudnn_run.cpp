@@ -182,6 +182,49 @@ void run_product(const Operand& a, const Operand& b, const Operand& y) {
   y.write(result);
 }
 
+// The operands in the order of norm_tensors().
+void run_norm(const std::vector<Operand>& operands) {
+  const bool is_forward = operands.size() == 7;
+  const Sizes dims = operands[0].tensor->dims();
+  const auto channels = static_cast<std::size_t>(dims[1]), pixels = static_cast<std::size_t>(dims[2] * dims[3]);
+  const std::vector<float> x = operands[0].read(), weight = operands[1].read();
+  const double n = static_cast<double>(x.size() / channels);
+  const auto sums = [&](auto&& term) {  // of each channel
+    std::vector<double> result(channels);
+    for (std::size_t i = 0; i < x.size(); ++i) result[i / pixels % channels] += term(i, i / pixels % channels);
+    return result;
+  };
+  const auto write = [](const Operand& to, const std::vector<double>& values) {
+    to.write(std::vector<float>(values.begin(), values.end()));
+  };
+  std::vector<double> result(x.size());
+  if (is_forward) {
+    std::vector<double> mean = sums([&](std::size_t i, std::size_t) { return x[i]; });
+    for (double& each : mean) each /= n;
+    std::vector<double> scale = sums([&](std::size_t i, std::size_t c) { return (x[i] - mean[c]) * (x[i] - mean[c]); });
+    for (double& each : scale) each = 1 / std::sqrt(each / n + operands[5].number);
+    const std::vector<float> bias = operands[4].read();
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const std::size_t c = i / pixels % channels;
+      result[i] = (x[i] - mean[c]) * scale[c] * weight[c] + bias[c];
+    }
+    write(operands[2], mean);
+    write(operands[3], scale);
+  } else {
+    const std::vector<float> mean = operands[2].read(), scale = operands[3].read(), dy = operands[4].read();
+    const auto normal = [&](std::size_t i, std::size_t c) { return double(x[i] - mean[c]) * scale[c]; };
+    const std::vector<double> dbias = sums([&](std::size_t i, std::size_t) { return dy[i]; });
+    const std::vector<double> dweight = sums([&](std::size_t i, std::size_t c) { return dy[i] * normal(i, c); });
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const std::size_t c = i / pixels % channels;
+      result[i] = (dy[i] - dbias[c] / n - normal(i, c) * dweight[c] / n) * weight[c] * scale[c];
+    }
+    write(operands[5], dbias);
+    write(operands[6], dweight);
+  }
+  write(operands.back(), result);
+}
+
 const std::vector<Reference>& steps_of(const Object& plan) {
   return plan.object(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG)
       .object(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH)
@@ -263,6 +306,10 @@ std::string run_plan(cudaStream_t stream, const Reference& plan, const Object& p
       }
       std::vector<Operand> operands;
       for (const Object* tensor : tensors_of(*step)) operands.push_back(operand(*tensor));
+      if (!norm_tensors(*step).empty()) {
+        run_norm(operands);
+        continue;
+      }
       const Operand y = operands.back();
       operands.pop_back();
       if (step->type == CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR) run_product(operands[0], operands[1], y);

@@ -1,5 +1,5 @@
-// Which convolutions and attentions cuDNN has engines for, on GPUs that need not be there: the very plans that the
-// backend makes are built from the properties of a device. docs/cudnn_support.txt is compared with, or with
+// Which convolutions, attentions and batch norms cuDNN has engines for, on GPUs that need not be there: the very plans
+// that the backend makes are built from the properties of a device. docs/cudnn_support.txt is compared with, or with
 // GRADUS_UPDATE_DOCS=1 written. Nothing is run. The emulated cuDNN must refuse the same wrong graphs as NVIDIA's.
 
 #include <doctest/doctest.h>
@@ -102,6 +102,16 @@ const AttentionCase attentions[] = {
     {"odd lengths, causal", true, 77, 100, 64, 64},
 };
 
+struct BatchNormCase {
+  const char* name;
+  Shape shape;
+};
+const BatchNormCase batch_norms[] = {
+    {"64 rows of 256", {64, 256, 1, 1}},         {"2 rows of 8", {2, 8, 1, 1}},
+    {"16 channels of 783", {3, 16, 1, 783}},     {"64 channels of 56x56", {256, 64, 1, 56 * 56}},
+    {"2048 channels of 7x7", {64, 2048, 1, 49}}, {"12 channels of 7x7", {64, 12, 1, 49}},
+};
+
 template <class Task> bool is_supported(const Task& task, const Descriptor& device) {
   try {
     Plan(task.graph(), task.dtype, device);
@@ -113,13 +123,16 @@ template <class Task> bool is_supported(const Task& task, const Descriptor& devi
 
 std::string table() {
   std::ostringstream text;
-  text << "Convolutions for which cuDNN " << CUDNN_MAJOR << '.' << CUDNN_MINOR
-       << " has an engine that is deterministic and keeps all digits of float32:\n"
-          "f forward, b forward with a bias, i input gradient, w weight gradient. Where it has none (-), bfloat16 is\n"
-          "computed in float32, and float32 by kernels of our own. Written by tests/cuda/cudnn_table.cpp from\n"
-          "NVIDIA's library, without a GPU: plans were built, not run, and a driver that only says so (no_driver.cpp)\n"
-          "has loaded what they compile. GRADUS_UPDATE_DOCS=1 writes it anew. Below the same of attention, forward:\n"
-          "a; where there is no engine, kernels of our own compute it.\n\n";
+  text
+      << "Convolutions for which cuDNN " << CUDNN_MAJOR << '.' << CUDNN_MINOR
+      << " has an engine that is deterministic and keeps all digits of float32:\n"
+         "f forward, b forward with a bias, i input gradient, w weight gradient. Where it has none (-), bfloat16 is\n"
+         "computed in float32, and float32 by kernels of our own. Written by tests/cuda/cudnn_table.cpp from\n"
+         "NVIDIA's library, without a GPU: plans were built, not run, and a driver that only says so (no_driver.cpp)\n"
+         "has loaded what they compile. GRADUS_UPDATE_DOCS=1 writes it anew. Below the same of attention, forward: a,\n"
+         "and of batch norm in training: n, and its gradients: g; where there is no engine, kernels of our own "
+         "compute\n"
+         "them.\n\n";
   text << std::left << std::setw(41) << "tensors row by row";
   std::vector<Descriptor> devices;
   for (const Gpu& gpu : gpus) {
@@ -141,6 +154,17 @@ std::string table() {
     text << std::left << std::setw(9) << to_string(AttentionTask::dtype) << std::setw(32) << each.name;
     for (const Descriptor& device : devices)
       text << std::right << std::setw(10) << (is_supported(each.task(), device) ? 'a' : '-');
+    text << '\n';
+  }
+  text << '\n';
+  for (const BatchNormCase& each : batch_norms) {
+    text << std::left << std::setw(9) << to_string(BatchNormTask::dtype) << std::setw(32) << each.name;
+    for (const Descriptor& device : devices) {
+      std::string letters;
+      for (bool is_backward : {false, true})
+        letters += !is_supported(BatchNormTask{is_backward, each.shape}, device) ? '-' : is_backward ? 'g' : 'n';
+      text << std::right << std::setw(10) << letters;
+    }
     text << '\n';
   }
   return text.str();
@@ -214,12 +238,22 @@ TEST_CASE("cudnn: wrong attention is refused") {
   CHECK_FALSE(accepts(AttentionTask::y, 2, 64));
 }
 
+// Without a row, NVIDIA's cuDNN 9.19 divides by zero: it is not asked.
+TEST_CASE("cudnn: wrong batch norm is refused") {
+  const Descriptor device = properties(gpus[1]);
+  for (bool is_backward : {false, true}) {
+    CHECK(is_supported(BatchNormTask{is_backward, {2, 16, 1, 9}}, device));
+    CHECK_FALSE(is_supported(BatchNormTask{is_backward, {2, 12, 1, 9}}, device));
+  }
+}
+
 TEST_CASE("cudnn: an object needs its attributes, and does not change once it is finalized") {
   for (const auto type : {CUDNN_BACKEND_TENSOR_DESCRIPTOR, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR,
                           CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
                           CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
                           CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
-                          CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR,
+                          CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR, CUDNN_BACKEND_OPERATION_NORM_FORWARD_DESCRIPTOR,
+                          CUDNN_BACKEND_OPERATION_NORM_BACKWARD_DESCRIPTOR, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR,
                           CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR}) {
     CAPTURE(int(type));
     CHECK_THROWS_AS(Descriptor(type).finalize(), Refused);

@@ -135,6 +135,30 @@ TEST_CASE("cuda: a graph has attention by cuDNN") {
   }
 }
 
+TEST_CASE("cuda: a graph has batch norm by cuDNN") {
+  manual_seed(4);
+  const Tensor x = zeros({4, 16, 3, 3}, bfloat16, gpu).requires_grad(), variance = ones({16}, float32, gpu);
+  const Tensor mean = zeros({16}, float32, gpu), weight = to(uniform({16}, 1, 2, bfloat16), gpu);
+  Tensor dx;
+  const auto step = [&] {
+    const Tensor y = batch_norm(x, mean, variance, weight, {}, {.training = true, .momentum = 1});
+    dx = grad(sum(y * y * y), x);
+  };
+  const auto launch = cuda::graphed(step);
+  for (int i = 0; i < 3; ++i) {
+    assign(x.detach(), uniform(x.shape(), -1, 1, bfloat16));
+    cuda::synchronize();
+    const int64_t before = cudnn_runs() ? *cudnn_runs() : 0;
+    launch();
+    const Tensor found = to(dx, Device::cpu()), found_variance = to(variance, Device::cpu()), recorded = dx;
+    if (cudnn_runs()) CHECK(*cudnn_runs() - before == 2);
+    step();
+    CHECK(distance(found, to(dx, Device::cpu())) == 0);
+    CHECK(distance(found_variance, to(variance, Device::cpu())) == 0);
+    dx = recorded;
+  }
+}
+
 TEST_CASE("cuda: a language model is trained by a graph") {
   const auto train_model = [](bool with_graph) {
     manual_seed(1);

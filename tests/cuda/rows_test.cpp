@@ -8,12 +8,14 @@
 #include "core/tape.h"
 #include "ops/arithmetic.h"
 #include "ops/create.h"
+#include "ops/join.h"
 #include "ops/loss.h"
 #include "ops/norm.h"
 #include "ops/reduce.h"
 #include "ops/softmax.h"
 #include "ops/view.h"
 #include "tests/checks.h"
+#include "tests/cuda/cuda_function.h"
 
 using namespace gradus;
 using checks::distance;
@@ -187,6 +189,62 @@ TEST_CASE("cuda rows: normalisation of channels") {
   compare([](const Inputs& in) { return batch_norm(in[0], in[2], in[1], in[1], in[2]); },
           norm_inputs({0, 3, 2, 2}, {3}));
   MESSAGE(cases << " cases");
+}
+
+TEST_CASE("cuda rows: batch norm by cuDNN") {
+  manual_seed(9);
+  const auto check_runs = [](int64_t expected, const auto& f) {
+    const int64_t before = cudnn_runs() ? *cudnn_runs() : 0;
+    f();
+    if (cudnn_runs()) CHECK(*cudnn_runs() - before == expected);
+  };
+  const auto compare_all = [&](const std::string& engines) {
+    for (const Shape& shape : {Shape{12, 16}, Shape{4, 24, 9}, Shape{3, 8, 5, 7}, Shape{1, 8, 2, 3}, Shape{4, 12, 3}}) {
+      CAPTURE(engines);
+      CAPTURE(shape);
+      const int64_t runs = engines == "all" && shape[1] % 8 == 0, channels = shape[1];
+      const Inputs x = norm_inputs(shape, {channels});
+      // What is computed twice in bfloat16, forward and backward.
+      check_runs(4 * runs, [&] { compare(training_norm, x, 4); });
+      check_runs(
+          0, [&] { compare([](const Inputs& in) { return batch_norm(in[0], in[2], in[1], in[1], in[2]); }, x, 4); });
+      // x and the gradient of y begin at odd places.
+      const Inputs odd{uniform({x[0].numel() + 1}, -1, 5, float64), x[1], x[2]};
+      const auto at_odd_places = [&](const Inputs& in) {
+        const Tensor first = narrow(in[0], 0, 0, 1), rest = reshape(narrow(in[0], 0, 1, shape.numel()), shape);
+        return cat({first, flatten(training_norm({rest, in[1], in[2]}))});
+      };
+      check_runs(4 * runs, [&] { compare(at_odd_places, odd, 4); });
+      check_runs(runs, [&] {
+        const auto statistics = [&](Device device) {
+          const Tensor mean = zeros({channels}, float32, device), variance = ones({channels}, float32, device);
+          batch_norm(to(to(x[0], bfloat16), device), mean, variance, {}, {}, {.training = true});
+          return std::pair(here(mean), here(variance));
+        };
+        const auto [mean, variance] = statistics(Device::cpu());
+        const auto [found_mean, found_variance] = statistics(gpu);
+        CHECK(distance(found_mean, mean) < 1e-6);
+        CHECK(distance(found_variance, variance) < 1e-6);
+      });
+    }
+    // As many rows as columns, and channels of several images, are none for cuDNN.
+    check_runs(0, [] {
+      compare([](const Inputs& in) { return layer_norm(in[0], {16}, in[1], in[2]); }, norm_inputs({16, 16}, {16}), 4);
+      compare([](const Inputs& in) { return instance_norm(in[0], in[1], in[2]); }, norm_inputs({3, 8, 5, 7}, {8}), 4);
+    });
+    // Variances that are nothing beside eps, or not finite.
+    for (double value : {3., double(NAN)}) {
+      const Tensor x = full({6, 8}, value, bfloat16, gpu).requires_grad();
+      const Tensor mean = zeros({8}, float32, gpu), variance = ones({8}, float32, gpu);
+      const Tensor y = batch_norm(x, mean, variance, {}, {}, {.training = true, .momentum = 1});
+      const double nothing = 0 * value;
+      CHECK(distance(here(y), full({6, 8}, nothing)) <= 1e-3);
+      CHECK(distance(here(mean), full({8}, value)) <= 1e-6);
+      CHECK(distance(here(variance), full({8}, nothing)) <= 1e-11);
+      CHECK(distance(here(grad(sum(y), x)), full({6, 8}, nothing)) <= 1e-3);
+    }
+  };
+  for (const char* engines : {"all", "float32"}) with_cudnn_engines(engines, [&] { compare_all(engines); });
 }
 
 TEST_CASE("cuda rows: running statistics of batch norm") {
