@@ -121,6 +121,7 @@ BatchNormTask task_for(const NormLayout& layout, bool is_backward) {
   return {is_backward, {layout.outer, layout.channels, 1, layout.inner}};
 }
 
+// False if there is no engine. The operation has made the float32 tensors, which therefore lie where engines want them.
 bool norm_by_cudnn(const NormLayout& layout, const NormStatistics& statistics, const Tensor& x, const Tensor& weight,
                    const Tensor& bias, const Tensor& y) {
   const Tensor in = prepared(x, bfloat16);

@@ -38,9 +38,7 @@ void History::add(const Row& row, Location where) {
   rows_.push_back(values);
 }
 
-void History::truncate(size_t rows) {
-  if (rows < size()) rows_.resize(rows);
-}
+void History::truncate(size_t rows) { rows_.resize(std::min(rows, size())); }
 
 std::vector<double> History::column(const std::string& name, Location where) const {
   const Scope scope("History", where);

@@ -1,4 +1,4 @@
-// cuDNN's graph API as an interpreter: what the backend makes of it: convolutions, attention and batch norm.
+// cuDNN's graph API as an interpreter of what the backend makes of it: convolutions, attention and batch norm.
 
 #include <algorithm>
 #include <cstdlib>

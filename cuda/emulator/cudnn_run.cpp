@@ -184,41 +184,42 @@ void run_product(const Operand& a, const Operand& b, const Operand& y) {
 
 // The operands in the order of norm_tensors().
 void run_norm(const std::vector<Operand>& operands) {
+  using Doubles = std::vector<double>;
   const bool is_forward = operands.size() == 7;
   const Sizes dims = operands[0].tensor->dims();
   const auto channels = static_cast<std::size_t>(dims[1]), pixels = static_cast<std::size_t>(dims[2] * dims[3]);
   const std::vector<float> x = operands[0].read(), weight = operands[1].read();
   const double n = static_cast<double>(x.size() / channels);
-  const auto sums = [&](auto&& term) {  // of each channel
-    std::vector<double> result(channels);
-    for (std::size_t i = 0; i < x.size(); ++i) result[i / pixels % channels] += term(i, i / pixels % channels);
-    return result;
+  const auto for_elements = [&](auto&& f) {  // and their channels
+    for (std::size_t i = 0; i < x.size(); ++i) f(i, i / pixels % channels);
   };
-  const auto write = [](const Operand& to, const std::vector<double>& values) {
+  const auto write = [](const Operand& to, const Doubles& values) {
     to.write(std::vector<float>(values.begin(), values.end()));
   };
-  std::vector<double> result(x.size());
+  Doubles result(x.size());
   if (is_forward) {
-    std::vector<double> mean = sums([&](std::size_t i, std::size_t) { return x[i]; });
-    for (double& each : mean) each /= n;
-    std::vector<double> scale = sums([&](std::size_t i, std::size_t c) { return (x[i] - mean[c]) * (x[i] - mean[c]); });
-    for (double& each : scale) each = 1 / std::sqrt(each / n + operands[5].number);
     const std::vector<float> bias = operands[4].read();
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      const std::size_t c = i / pixels % channels;
-      result[i] = (x[i] - mean[c]) * scale[c] * weight[c] + bias[c];
-    }
+    Doubles mean(channels), inverse_deviation(channels);
+    for_elements([&](std::size_t i, std::size_t c) { mean[c] += x[i] / n; });
+    for_elements(
+        [&](std::size_t i, std::size_t c) { inverse_deviation[c] += (x[i] - mean[c]) * (x[i] - mean[c]) / n; });
+    for (double& each : inverse_deviation) each = 1 / std::sqrt(each + operands[5].number);
+    for_elements([&](std::size_t i, std::size_t c) {
+      result[i] = (x[i] - mean[c]) * inverse_deviation[c] * weight[c] + bias[c];
+    });
     write(operands[2], mean);
-    write(operands[3], scale);
+    write(operands[3], inverse_deviation);
   } else {
-    const std::vector<float> mean = operands[2].read(), scale = operands[3].read(), dy = operands[4].read();
-    const auto normal = [&](std::size_t i, std::size_t c) { return double(x[i] - mean[c]) * scale[c]; };
-    const std::vector<double> dbias = sums([&](std::size_t i, std::size_t) { return dy[i]; });
-    const std::vector<double> dweight = sums([&](std::size_t i, std::size_t c) { return dy[i] * normal(i, c); });
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      const std::size_t c = i / pixels % channels;
-      result[i] = (dy[i] - dbias[c] / n - normal(i, c) * dweight[c] / n) * weight[c] * scale[c];
-    }
+    const std::vector<float> mean = operands[2].read(), inverse_deviation = operands[3].read(), dy = operands[4].read();
+    const auto normal = [&](std::size_t i, std::size_t c) { return double(x[i] - mean[c]) * inverse_deviation[c]; };
+    Doubles dbias(channels), dweight(channels);
+    for_elements([&](std::size_t i, std::size_t c) {
+      dbias[c] += dy[i];
+      dweight[c] += dy[i] * normal(i, c);
+    });
+    for_elements([&](std::size_t i, std::size_t c) {
+      result[i] = (dy[i] - dbias[c] / n - normal(i, c) * dweight[c] / n) * weight[c] * inverse_deviation[c];
+    });
     write(operands[5], dbias);
     write(operands[6], dweight);
   }

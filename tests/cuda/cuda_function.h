@@ -1,6 +1,8 @@
 #pragma once
 // What tests ask of CUDA and of the emulator, compiled without their headers.
 
+#include <doctest/doctest.h>
+
 #include <cstdlib>
 #include <future>
 
@@ -12,9 +14,12 @@ template <class... Arguments> cudaError (*cuda_function(const char* name))(Argum
   return reinterpret_cast<cudaError (*)(Arguments...)>(const_cast<void*>(gradus::cuda::find_symbol(name)));
 }
 
-/// Plans that the emulated cuDNN has run; null on a GPU.
-inline const int64_t* cudnn_runs() {
-  return static_cast<const int64_t*>(gradus::cuda::find_symbol("gradus_emulated_cudnn_runs"));
+/// Calls f, and checks how many plans the emulated cuDNN runs until it returns; on a GPU they are not counted.
+template <class F> void check_cudnn_runs(int64_t expected, F&& f) {
+  const auto* runs = static_cast<const int64_t*>(gradus::cuda::find_symbol("gradus_emulated_cudnn_runs"));
+  const int64_t before = runs ? *runs : 0;
+  f();
+  if (runs) CHECK(*runs - before == expected);
 }
 
 /// Calls f with an emulated cuDNN that has engines for "all", only for "float32", or for "none"; in a thread of its

@@ -123,50 +123,44 @@ template <class Task> bool is_supported(const Task& task, const Descriptor& devi
 
 std::string table() {
   std::ostringstream text;
-  text
-      << "Convolutions for which cuDNN " << CUDNN_MAJOR << '.' << CUDNN_MINOR
-      << " has an engine that is deterministic and keeps all digits of float32:\n"
-         "f forward, b forward with a bias, i input gradient, w weight gradient. Where it has none (-), bfloat16 is\n"
-         "computed in float32, and float32 by kernels of our own. Written by tests/cuda/cudnn_table.cpp from\n"
-         "NVIDIA's library, without a GPU: plans were built, not run, and a driver that only says so (no_driver.cpp)\n"
-         "has loaded what they compile. GRADUS_UPDATE_DOCS=1 writes it anew. Below the same of attention, forward: a,\n"
-         "and of batch norm in training: n, and its gradients: g; where there is no engine, kernels of our own "
-         "compute\n"
-         "them.\n\n";
-  text << std::left << std::setw(41) << "tensors row by row";
+  text << "Convolutions for which cuDNN " << CUDNN_MAJOR << '.' << CUDNN_MINOR
+       << " has an engine that is deterministic and keeps all digits of float32:\n"
+          "f forward, b forward with a bias, i input gradient, w weight gradient. Where it has none (-), bfloat16 is\n"
+          "computed in float32, and float32 by kernels of our own. Written by tests/cuda/cudnn_table.cpp from\n"
+          "NVIDIA's library, without a GPU: plans were built, not run, and a driver that only says so (no_driver.cpp)\n"
+          "has loaded what they compile. GRADUS_UPDATE_DOCS=1 writes it anew. Below the same of attention, a forward,\n"
+          "and of batch norm in training, n forward, g gradients: without an engine, by kernels of our own.\n\n";
+  text << std::left << std::setw(41) << "tensors row by row" << std::right;
   std::vector<Descriptor> devices;
   for (const Gpu& gpu : gpus) {
-    text << std::right << std::setw(10) << gpu.name;
+    text << std::setw(10) << gpu.name;
     devices.push_back(properties(gpu));
   }
+  text << '\n';
+  // letters(device): those of the tasks that have an engine there.
+  const auto add_row = [&](Dtype dtype, const char* name, const auto& letters) {
+    text << std::left << std::setw(9) << to_string(dtype) << std::setw(32) << name << std::right;
+    for (const Descriptor& device : devices) text << std::setw(10) << letters(device);
+    text << '\n';
+  };
   for (Dtype dtype : {float32, bfloat16})
-    for (const Case& each : cases) {
-      text << '\n' << std::left << std::setw(9) << to_string(dtype) << std::setw(32) << each.name;
-      for (const Descriptor& device : devices) {
+    for (const Case& each : cases)
+      add_row(dtype, each.name, [&](const Descriptor& device) {
         std::string letters;
         for (const Pass& pass : passes)
           letters += is_supported(ConvTask{pass.pass, dtype, pass.has_bias, each.geometry}, device) ? pass.letter : '-';
-        text << std::right << std::setw(10) << letters;
-      }
-    }
-  text << "\n\n";
-  for (const AttentionCase& each : attentions) {
-    text << std::left << std::setw(9) << to_string(AttentionTask::dtype) << std::setw(32) << each.name;
-    for (const Descriptor& device : devices)
-      text << std::right << std::setw(10) << (is_supported(each.task(), device) ? 'a' : '-');
-    text << '\n';
-  }
+        return letters;
+      });
   text << '\n';
-  for (const BatchNormCase& each : batch_norms) {
-    text << std::left << std::setw(9) << to_string(BatchNormTask::dtype) << std::setw(32) << each.name;
-    for (const Descriptor& device : devices) {
-      std::string letters;
-      for (bool is_backward : {false, true})
-        letters += !is_supported(BatchNormTask{is_backward, each.shape}, device) ? '-' : is_backward ? 'g' : 'n';
-      text << std::right << std::setw(10) << letters;
-    }
-    text << '\n';
-  }
+  for (const AttentionCase& each : attentions)
+    add_row(AttentionTask::dtype, each.name,
+            [&](const Descriptor& device) { return is_supported(each.task(), device) ? 'a' : '-'; });
+  text << '\n';
+  for (const BatchNormCase& each : batch_norms)
+    add_row(BatchNormTask::dtype, each.name, [&](const Descriptor& device) {
+      return std::string{is_supported(BatchNormTask{false, each.shape}, device) ? 'n' : '-',
+                         is_supported(BatchNormTask{true, each.shape}, device) ? 'g' : '-'};
+    });
   return text.str();
 }
 

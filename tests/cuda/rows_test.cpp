@@ -193,11 +193,6 @@ TEST_CASE("cuda rows: normalisation of channels") {
 
 TEST_CASE("cuda rows: batch norm by cuDNN") {
   manual_seed(9);
-  const auto check_runs = [](int64_t expected, const auto& f) {
-    const int64_t before = cudnn_runs() ? *cudnn_runs() : 0;
-    f();
-    if (cudnn_runs()) CHECK(*cudnn_runs() - before == expected);
-  };
   const auto compare_all = [&](const std::string& engines) {
     for (const Shape& shape : {Shape{12, 16}, Shape{4, 24, 9}, Shape{3, 8, 5, 7}, Shape{1, 8, 2, 3}, Shape{4, 12, 3}}) {
       CAPTURE(engines);
@@ -205,8 +200,8 @@ TEST_CASE("cuda rows: batch norm by cuDNN") {
       const int64_t runs = engines == "all" && shape[1] % 8 == 0, channels = shape[1];
       const Inputs x = norm_inputs(shape, {channels});
       // What is computed twice in bfloat16, forward and backward.
-      check_runs(4 * runs, [&] { compare(training_norm, x, 4); });
-      check_runs(
+      check_cudnn_runs(4 * runs, [&] { compare(training_norm, x, 4); });
+      check_cudnn_runs(
           0, [&] { compare([](const Inputs& in) { return batch_norm(in[0], in[2], in[1], in[1], in[2]); }, x, 4); });
       // x and the gradient of y begin at odd places.
       const Inputs odd{uniform({x[0].numel() + 1}, -1, 5, float64), x[1], x[2]};
@@ -214,8 +209,8 @@ TEST_CASE("cuda rows: batch norm by cuDNN") {
         const Tensor first = narrow(in[0], 0, 0, 1), rest = reshape(narrow(in[0], 0, 1, shape.numel()), shape);
         return cat({first, flatten(training_norm({rest, in[1], in[2]}))});
       };
-      check_runs(4 * runs, [&] { compare(at_odd_places, odd, 4); });
-      check_runs(runs, [&] {
+      check_cudnn_runs(4 * runs, [&] { compare(at_odd_places, odd, 4); });
+      check_cudnn_runs(runs, [&] {
         const auto statistics = [&](Device device) {
           const Tensor mean = zeros({channels}, float32, device), variance = ones({channels}, float32, device);
           batch_norm(to(to(x[0], bfloat16), device), mean, variance, {}, {}, {.training = true});
@@ -228,7 +223,7 @@ TEST_CASE("cuda rows: batch norm by cuDNN") {
       });
     }
     // As many rows as columns, and channels of several images, are none for cuDNN.
-    check_runs(0, [] {
+    check_cudnn_runs(0, [] {
       compare([](const Inputs& in) { return layer_norm(in[0], {16}, in[1], in[2]); }, norm_inputs({16, 16}, {16}), 4);
       compare([](const Inputs& in) { return instance_norm(in[0], in[1], in[2]); }, norm_inputs({3, 8, 5, 7}, {8}), 4);
     });

@@ -195,7 +195,6 @@ TEST_CASE("cuda sequences: attention by cuDNN") {
     for (const Case& each : all) {
       CAPTURE(std::string(each.name));
       CAPTURE(engines);
-      const int64_t before = cudnn_runs() ? *cudnn_runs() : 0;
       const auto attend = [&](const Inputs& x) {
         Generator generator(5);
         AttentionOptions options = each.options;
@@ -205,8 +204,8 @@ TEST_CASE("cuda sequences: attention by cuDNN") {
         if (query.size(-1) > x[1].size(-1)) query = narrow(query, -1, 0, x[1].size(-1));
         return scaled_dot_product_attention(query, x[1], x[2], options, generator);
       };
-      compare(attend, each.x, true);  // the second time with the plan of the first
-      if (cudnn_runs()) CHECK(*cudnn_runs() - before == (each.by_cudnn && engines == "all" ? 2 : 0));
+      // The second time with the plan of the first.
+      check_cudnn_runs(each.by_cudnn && engines == "all" ? 2 : 0, [&] { compare(attend, each.x, true); });
     }
   };
   for (const char* engines : {"all", "float32"}) with_cudnn_engines(engines, [&] { compare_all(engines); });
