@@ -31,40 +31,61 @@ struct Minimum {
 // The widest type in which partial results are combined.
 template <class T> using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
 
-constexpr int64_t block = 8192;  // elements summed at once by Eigen's SIMD tree; fixed, so that rounding is, too
+constexpr int64_t block =
+    8192;  // elements of one long run that are reduced on their own; fixed, so that rounding is, too
 
-template <class R, class T, class Read> T reduce_run(int64_t n, Read&& read) {
-  Eigen::Array<Wide<T>, 1, 1> total(R::template identity<Wide<T>>);
-  alignas(64) T buffer[chunk];
+// Reduces `together` runs of n elements, the first from element `begin` on. They are read side by side, since a core
+// gets a third more bytes a second from memory where it loads ahead in several places.
+template <class R, class T, int together, class Read>
+void reduce_together(const Read& read, int64_t begin, int64_t n, T scale, T* out) {
+  using Lanes = Eigen::Array<T, 16, 1>;
+  using Total = Eigen::Array<Wide<T>, 1, 1>;
+  alignas(64) T buffers[together][chunk];
+  const T* from[together];
+  Total totals[together];
+  for (Total& total : totals) total = R::template identity<Wide<T>>;
   for (int64_t i = 0; i < n; i += chunk) {
-    const int64_t length = std::min(chunk, n - i);
-    const Eigen::Array<Wide<T>, 1, 1> part(Wide<T>(R::over(In<T>(read(i, length, buffer), length))));
-    total = R::combine(total, part).eval();
+    const int64_t length = std::min(chunk, n - i), whole = length / Lanes::SizeAtCompileTime * Lanes::SizeAtCompileTime;
+    Lanes lanes[together];
+    for (int run = 0; run < together; ++run) {
+      from[run] = read(begin + run * n + i, length, buffers[run]);
+      lanes[run] = R::template identity<T>;
+    }
+    for (int64_t j = 0; j < whole; j += Lanes::SizeAtCompileTime)
+      for (int run = 0; run < together; ++run)
+        lanes[run] = R::combine(lanes[run], Eigen::Map<const Lanes>(from[run] + j));
+    for (int run = 0; run < together; ++run) {
+      auto first = lanes[run].head(length - whole);
+      first = R::combine(first, In<T>(from[run] + whole, length - whole));
+      totals[run] = R::combine(totals[run], Total(Wide<T>(R::over(lanes[run])))).eval();
+    }
   }
-  return T(total(0));
+  for (int run = 0; run < together; ++run) out[run] = T(totals[run](0)) * scale;
+}
+
+// Reduces runs [begin, end) of n elements each.
+template <class R, class T, class Read>
+void reduce_runs(const Read& read, int64_t begin, int64_t end, int64_t n, T scale, T* out) {
+  for (; begin + 4 <= end; begin += 4) reduce_together<R, T, 4>(read, begin * n, n, scale, out + begin);
+  for (; begin < end; ++begin) reduce_together<R, T, 1>(read, begin * n, n, scale, out + begin);
 }
 
 // Kept dimensions outside, reduced ones inside: each result is a run of n elements.
 template <class R, class T> void reduce_rows(const Tensor& x, int64_t rows, int64_t n, double scale, T* out) {
   const Reader<T> reader(x);
+  const auto read = [&](int64_t i, int64_t length, T* buffer) { return reader.read(i, length, buffer); };
   if (rows == 1 && n > 4 * parallel_grain) {  // one long run: blocks on their own, then their results
-    const int64_t blocks = divide_up(n, block);
-    Array<T> partial(blocks);
-    parallel_for(blocks, 4, [&](int64_t begin, int64_t end) {
-      for (int64_t b = begin; b < end; ++b)
-        partial(b) = reduce_run<R, T>(std::min(block, n - b * block), [&](int64_t i, int64_t length, T* buffer) {
-          return reader.read(b * block + i, length, buffer);
-        });
-    });
-    out[0] = T(reduce_run<R, T>(blocks, [&](int64_t i, int64_t, T*) { return partial.data() + i; }) * T(scale));
+    const int64_t blocks = n / block, rest = n % block;
+    Array<T> parts(blocks + 1);
+    parallel_for(blocks, 4,
+                 [&](int64_t begin, int64_t end) { reduce_runs<R>(read, begin, end, block, T(1), parts.data()); });
+    reduce_together<R, T, 1>(read, blocks * block, rest, T(1), &parts(blocks));
+    const auto read_parts = [&](int64_t i, int64_t, T*) { return parts.data() + i; };
+    reduce_together<R, T, 1>(read_parts, 0, parts.size(), T(scale), out);
     return;
   }
-  parallel_for(rows, grain_for(n), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row)
-      out[row] = T(reduce_run<R, T>(n, [&](int64_t i, int64_t length,
-                                           T* buffer) { return reader.read(row * n + i, length, buffer); }) *
-                   T(scale));
-  });
+  parallel_for(rows, grain_for(n),
+               [&](int64_t begin, int64_t end) { reduce_runs<R>(read, begin, end, n, T(scale), out); });
 }
 
 // Reduced dimensions outside, kept ones inside: rows are combined, a strip of columns at a time, wide enough to be read
