@@ -81,11 +81,10 @@ template <class T> class Scores {
     return settings_->is_causal ? std::clamp<int64_t>(t + 1 - s, 0, columns) : columns;
   }
 
-  /// row = exp(row − shift) in the part that is seen, 0 elsewhere. The smallest normal number is taken off, so that
-  /// what Eigen makes of exp(−∞) becomes 0, and no product meets numbers so small that processors are slow with them.
+  /// row = exp(row − shift) in the part that is seen, 0 elsewhere.
   static void exponentiate(T shift, int64_t seen, T* row, int64_t columns) {
     Out<T> part(row, seen);
-    part = maximum((part - shift).exp() - std::numeric_limits<T>::min(), T(0));
+    part = (part - shift).exp();
     std::fill(row + seen, row + columns, T(0));
   }
 
