@@ -113,12 +113,13 @@ template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, 
             [&](int64_t begin, int64_t end) {
               constexpr int64_t chunk = cpu::chunk;
               alignas(64) T buffers[N][chunk], buffer_dy[chunk], buffer_y[chunk];
+              const cpu::Writer<T> writers[] = {cpu::Writer<T>(gradients[I])...};
               for (int64_t i = begin; i < end; i += chunk) {
                 const int64_t n = std::min(chunk, end - i);
                 const In<T> g(read_dy.read(i, n, buffer_dy), n);
                 const auto result = call_formula<Op, N>(op, g, use_y ? In<T>(read_y.read(i, n, buffer_y), n) : g,
                                                         (use_x ? In<T>(readers[I].read(i, n, buffers[I]), n) : g)...);
-                ((wanted[I] && !same[I] ? cpu::store<T>(std::get<I>(result), gradients[I], i, n) : void()), ...);
+                ((wanted[I] && !same[I] ? writers[I].write(std::get<I>(result), i, n) : void()), ...);
               }
             },
             cpu::chunk);

@@ -3,13 +3,18 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
+#include <limits>
 #include <map>
 
 #include "core/tape.h"
 #include "core/threads.h"
 #include "derive/gradcheck.h"
+#include "ops/activation.h"
 #include "ops/arithmetic.h"
 #include "ops/create.h"
+#include "ops/exponential.h"
+#include "ops/join.h"
 #include "ops/operations.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
@@ -279,4 +284,46 @@ TEST_CASE("elementwise: operands repeated along the leading dimensions of large 
     }
   }
   set_num_threads(before);
+}
+
+TEST_CASE("elementwise: results too large for the caches, of the same bits with one thread and with two") {
+  const int before = num_threads();
+  manual_seed(7);
+  const int64_t piece = 300'001, pieces = 7;  // more than cpu::streamed_bytes together
+  const Tensor x = (rand({pieces * piece}) + 0.5).requires_grad(), dy = rand({pieces * piece});
+  const std::vector<std::function<Tensor(const Tensor&)>> functions{
+      [](const Tensor& part) { return exp(part); }, [](const Tensor& part) { return part * 2; },
+      [](const Tensor& part) { return to(part, float64) * 0.5; }, [](const Tensor& part) { return gelu(part); }};
+  for (const auto& f : functions) {
+    std::vector<Tensor> results;
+    for (int threads : {1, 2}) {
+      set_num_threads(threads);
+      const Tensor y = f(x), dx = grad({y}, {x}, {}, {to(dy, y.dtype())})[0];
+      for (int64_t i = 0; i < pieces; ++i) {
+        const Tensor part = clone(narrow(x.detach(), 0, i * piece, piece)).requires_grad(), value = f(part);
+        const Tensor upstream = to(narrow(dy, 0, i * piece, piece), value.dtype());
+        CHECK(distance(narrow(y, 0, i * piece, piece), value) < 1e-6);
+        CHECK(distance(narrow(dx, 0, i * piece, piece), grad({value}, {part}, {}, {upstream})[0]) < 1e-6);
+      }
+      results.push_back(cat({to(y.detach(), float64), to(dx, float64)}, 0));
+    }
+    CHECK(distance(results[0], results[1]) == 0);
+  }
+  set_num_threads(before);
+}
+
+TEST_CASE("elementwise: exponentials and sigmoids have their last digits, from the smallest numbers to the largest") {
+  const double smallest = std::numeric_limits<float>::min(), largest = std::numeric_limits<float>::max();
+  const Tensor x = linspace(-110, 95, 200'001), power = exp(x), share = sigmoid(x);
+  double worst = 0, worst_share = 0;
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    const double expected = std::exp(x.at(i)), expected_share = 1 / (1 + std::exp(-x.at(i)));
+    if (expected > largest) CHECK(power.at(i) == std::numeric_limits<double>::infinity());
+    else if (expected < smallest) CHECK(power.at(i) <= smallest);
+    else worst = std::max(worst, std::abs(power.at(i) / expected - 1));
+    if (expected_share < smallest) CHECK(share.at(i) <= smallest);
+    else worst_share = std::max(worst_share, std::abs(share.at(i) / expected_share - 1));
+  }
+  CHECK(worst < 1.6e-7);  // 1.3 units in the last place
+  CHECK(worst_share < 3.3e-7);
 }

@@ -49,6 +49,7 @@ TEST_CASE("normalised elements have mean 0 and variance 1, at sizes that fill se
   check(training_norm(uniform({300, 130}, -1, 5, float64)), 0);
   check(training_norm(uniform({9, 5, 1}, -1, 5, float64)), {0, 2});
   check(layer_norm(uniform({7, 5001}, -1, 5, float64), {5001}), 1);
+  check(layer_norm(uniform({2099, 513}, -1, 5, float64), {513}), 1);  // larger than the caches
 }
 
 TEST_CASE("batch norm: gradients are right at sizes that fill several blocks") {
@@ -80,7 +81,7 @@ TEST_CASE("normalisation stays accurate far from 0") {
 TEST_CASE("normalisation gives the same bits at any number of threads") {
   manual_seed(4);
   const int before = num_threads();
-  const Tensor images = randn({32, 12, 20, 20}), rows = randn({700, 300});
+  const Tensor images = randn({32, 12, 20, 20}), rows = randn({700, 300}), many_rows = randn({4200, 513});
   const auto results = [&](int threads) {
     set_num_threads(threads);
     std::vector<float> all;
@@ -98,6 +99,8 @@ TEST_CASE("normalisation gives the same bits at any number of threads") {
         images, [](auto x, auto w, auto b) { return group_norm(x, 3, w, b); }, 12);
     add(
         rows, [](auto x, auto w, auto b) { return layer_norm(x, {300}, w, b); }, 300);
+    add(
+        many_rows, [](auto x, auto w, auto b) { return layer_norm(x, {513}, w, b); }, 513);
     return all;
   };
   const std::vector<float> one = results(1), two = results(2), three = results(3);

@@ -4,9 +4,8 @@
 
 #include <array>
 
-#include "ops/cpu/eigen.h"
-#include "ops/cpu/gather.h"
 #include "ops/cpu/parallel.h"
+#include "ops/cpu/writer.h"
 
 namespace gradus::cpu {
 
@@ -28,17 +27,6 @@ template <class T> void store_one(const Tensor& y, T value) {
   else visit(y.dtype(), [&]<class S>() { *pointer<S>(y) = convert<S>(value); });
 }
 
-/// Evaluates `expression` into elements [begin, begin + n) of the contiguous tensor y.
-template <class T, class E> void store(const E& expression, const Tensor& y, int64_t begin, int64_t n) {
-  if (y.dtype() == dtype_of<T>()) {
-    Out<T>(pointer<T>(y) + begin, n) = expression;
-  } else {
-    alignas(64) T buffer[chunk];
-    Out<T>(buffer, n) = expression;
-    scatter(buffer, y, begin, n);
-  }
-}
-
 /// y = op.forward(x…). All x have y's shape, with any strides; y is contiguous.
 template <class Op, size_t N> void map_forward(const Op& op, const std::array<const Tensor*, N>& x, const Tensor& y) {
   using Each = std::make_index_sequence<N>;
@@ -56,11 +44,12 @@ template <class Op, size_t N> void map_forward(const Op& op, const std::array<co
           size, parallel_grain,
           [&](int64_t begin, int64_t end) {
             alignas(64) T buffers[N][chunk];
+            const Writer<T> writer(y);
             for (int64_t i = begin; i < end; i += chunk) {
               const int64_t n = std::min(chunk, end - i);
               const auto value = op.forward(In<T>(readers[I].read(i, n, buffers[I]), n)...);
               if constexpr (is_predicate<Op>) Out<bool>(pointer<bool>(y) + i, n) = value;
-              else store<T>(value, y, i, n);
+              else writer.write(value, i, n);
             }
           },
           chunk);

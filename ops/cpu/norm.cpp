@@ -1,7 +1,6 @@
-#include "ops/cpu/eigen.h"
-#include "ops/cpu/gather.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
+#include "ops/cpu/writer.h"
 
 namespace gradus::cpu {
 namespace {
@@ -123,10 +122,11 @@ void norm(const NormLayout& layout, const NormStatistics& statistics, const Tens
   compute_in_float(y, [&]<class T>(const Tensor& result) {
     const Tensor values = compact(input, result.dtype());
     const T *x = pointer<const T>(values), *w = pointer<const T>(weight), *b = pointer<const T>(bias);
-    T *out = pointer<T>(result), *mean = pointer<T>(statistics.mean), *variance = pointer<T>(statistics.variance);
+    T *mean = pointer<T>(statistics.mean), *variance = pointer<T>(statistics.variance);
     const int64_t parts = part_count(layout);
     parallel_for(parts, std::max<int64_t>(1, parts * parallel_grain / std::max<int64_t>(values.numel(), 1)),
                  [&](int64_t begin, int64_t end) {
+                   const Writer<T> writer(result);
                    for_parts(layout, begin, end, [&]<class V, bool alternate>(const Part& part, int64_t group) {
                      if (!layout.given) {
                        const Moments<V> all = moments<V>(part, layout.center, x);
@@ -140,7 +140,7 @@ void norm(const NormLayout& layout, const NormStatistics& statistics, const Tens
                          const int64_t at = part.first + row * part.stride + i;
                          const auto factor = channel_values<alternate>(w, channel, length);
                          const auto offset = channel_values<alternate>(b, channel, length);
-                         Out<T>(out + at, length) = (In<T>(x + at, length) - middle) * (scale * factor) + offset;
+                         writer.write((In<T>(x + at, length) - middle) * (scale * factor) + offset, at, length);
                        });
                    });
                  });
@@ -154,13 +154,13 @@ void norm_backward(const NormLayout& layout, const NormStatistics& statistics, c
     const Tensor values = compact(input, result.dtype()), gradient = compact(grad_output, result.dtype());
     const T *x = pointer<const T>(values), *upstream = pointer<const T>(gradient), *w = pointer<const T>(weight);
     const T *mean = pointer<const T>(statistics.mean), *variance = pointer<const T>(statistics.variance);
-    T* out = pointer<T>(result);
     const double n = double(layout.outer * layout.inner);
     // Sums over channels are taken block by block, and then over the blocks, whose number does not depend on threads.
     const int64_t parts = part_count(layout), channels = layout.channels;
     const int64_t blocks = std::clamp<int64_t>(values.numel() / parallel_grain, 1, std::clamp<int64_t>(parts, 1, 64));
     const Tensor sums = Tensor::empty({blocks, 2, channels}, result.dtype());
     parallel_for(blocks, 1, [&](int64_t begin, int64_t end) {
+      const Writer<T> writer(result);
       for (int64_t block = begin; block < end; ++block) {
         T *sum_x = pointer<T>(sums) + block * 2 * channels, *sum_1 = sum_x + channels;
         Out<T>(sum_x, 2 * channels).setZero();
@@ -198,7 +198,7 @@ void norm_backward(const NormLayout& layout, const NormStatistics& statistics, c
               const auto shift = as<T>(V(total_1 * deviation / n));
               const auto slope = as<T>(V(total_x * deviation * deviation * deviation / n));
               for_pieces([&](int64_t at, int64_t, const In<T>& dy, const auto& centered, const auto& factor) {
-                Out<T>(out + at, dy.size()) = dy * (scale * factor) - centered * slope - shift;
+                writer.write(dy * (scale * factor) - centered * slope - shift, at, dy.size());
               });
             });
       }

@@ -1,0 +1,74 @@
+#pragma once
+// Writing the results of Eigen expressions to tensors of any dtype, large ones past the caches.
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include <cstring>
+
+#include "ops/cpu/eigen.h"
+#include "ops/cpu/gather.h"
+
+namespace gradus::cpu {
+
+/// Results of so many bytes are written past the caches ("non-temporally"): they do not fit beside their operands, so
+/// that whoever reads them waits for the memory anyway. A plain store first loads the line that it writes to; without
+/// that an operation moves two thirds of the bytes.
+constexpr size_t streamed_bytes = 8 << 20;
+
+template <class P> void store_past_caches(void* to, const P& packet) {
+#ifdef __SSE2__
+  __m128i parts[sizeof(P) / sizeof(__m128i)];
+  std::memcpy(parts, &packet, sizeof(P));
+  for (const __m128i& part : parts) _mm_stream_si128(static_cast<__m128i*>(to) + (&part - parts), part);
+#else
+  std::memcpy(to, &packet, sizeof(P));
+#endif
+}
+
+/// How Eigen assigns such a result; Eigen::internal::assign_op with other stores.
+template <class T> struct StreamOp : Eigen::internal::assign_op<T, T> {
+  template <int alignment, class P> void assignPacket(T* to, const P& packet) const {
+    if constexpr (alignment % sizeof(P) == 0 && alignment > 0) store_past_caches(to, packet);
+    else Eigen::internal::pstoret<T, P, alignment>(to, packet);
+  }
+};
+
+/// A contiguous tensor that is written piece by piece, each from an expression with elements of type T.
+template <class T> class Writer {
+ public:
+  explicit Writer(const Tensor& y) : y_(&y) {
+    if (!y.defined() || y.dtype() != dtype_of<T>()) return;
+    direct_ = pointer<T>(y);
+    streamed_ = size_t(y.numel()) * sizeof(T) >= streamed_bytes;
+  }
+  ~Writer() {
+#ifdef __SSE2__
+    if (streamed_) _mm_sfence();  // other threads see what was streamed before what comes next
+#endif
+  }
+  /// Elements [begin, begin + n) = expression; at most a chunk, if the tensor is of another type than T.
+  template <class E> void write(const E& expression, int64_t begin, int64_t n) const {
+    if (streamed_) {
+      Out<T> out(direct_ + begin, n);
+      Eigen::internal::call_assignment_no_alias(out, expression, StreamOp<T>());
+    } else if (direct_) {
+      Out<T>(direct_ + begin, n) = expression;
+    } else {
+      alignas(64) T buffer[chunk];
+      Out<T>(buffer, n) = expression;
+      scatter(buffer, *y_, begin, n);
+    }
+  }
+
+ private:
+  const Tensor* y_;
+  T* direct_ = nullptr;
+  bool streamed_ = false;
+};
+
+}  // namespace gradus::cpu
+
+template <class T> struct Eigen::internal::functor_traits<gradus::cpu::StreamOp<T>> : functor_traits<assign_op<T, T>> {
+};
