@@ -1,6 +1,7 @@
 // Convolutions: by cuDNN; in float64, and where cuDNN has no engine, by plain kernels.
 
 #include "cuda/cudnn_run.h"
+#include "cuda/kernels.h"
 #include "cuda/reduce.h"
 #include "cuda/view.h"
 
@@ -10,6 +11,7 @@ namespace {
 // What a pass reads and writes: x, the weight and y, or their gradients. A bias may be undefined.
 struct ConvTensors {
   Tensor x, weight, y, bias = {};
+  bool relu = false;
   Tensor& result(ConvPass pass) {
     return pass == ConvPass::forward ? y : pass == ConvPass::input_gradient ? x : weight;
   }
@@ -22,7 +24,7 @@ bool run_cudnn(ConvPass pass, const ConvGeometry& geometry, const ConvTensors& t
                               {ConvTask::weight, address(t.weight)},
                               {ConvTask::y, address(t.y)},
                               {ConvTask::bias, address(t.bias)}};
-  const ConvTask task{pass, t.y.dtype(), t.bias.defined(), geometry};
+  const ConvTask task{pass, t.y.dtype(), t.bias.defined(), t.relu, geometry};
   return run_cudnn(task, t.y.device(), std::span(operands, task.has_bias ? 4 : 3));
 }
 
@@ -136,19 +138,23 @@ void run(ConvPass pass, const ConvGeometry& geometry, ConvTensors t) {
   const Dtype dtype = result.dtype();
   for (Tensor* each : {&t.x, &t.weight, &t.y, &t.bias})
     if (each->defined() && !each->is(result)) *each = prepared(*each, dtype);
-  if (dtype == float64) return run_directly<double>(pass, geometry, t);
-  if (run_cudnn(pass, geometry, t)) return;
-  if (dtype == float32) return run_directly<float>(pass, geometry, t);
-  // A GPU before the A100 has no engine for bfloat16, but may have one for float32.
-  t.result(pass) = Tensor::empty(result.shape(), float32, result.device());
-  run(pass, geometry, t);
-  copy(t.result(pass), result);
+  if (dtype != float64 && run_cudnn(pass, geometry, t)) return;
+  if (dtype == bfloat16) {  // a GPU before the A100 has no engine for it, but may have one for float32
+    t.result(pass) = Tensor::empty(result.shape(), float32, result.device());
+    run(pass, geometry, t);
+    copy(t.result(pass), result);
+    return;
+  }
+  if (dtype == float64) run_directly<double>(pass, geometry, t);
+  else run_directly<float>(pass, geometry, t);
+  if (t.relu) rectify(result);
 }
 
 }  // namespace
 
-void conv(const ConvGeometry& geometry, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
-  run(ConvPass::forward, geometry, {x, weight, y, bias});
+void conv(const ConvGeometry& geometry, const Tensor& x, const Tensor& weight, const Tensor& bias, bool relu,
+          const Tensor& y) {
+  run(ConvPass::forward, geometry, {x, weight, y, bias, relu});
 }
 
 void conv_input_gradient(const ConvGeometry& geometry, const Tensor& dy, const Tensor& weight, const Tensor& dx) {

@@ -35,6 +35,7 @@ template <> struct AttributeType<cudnnHandle_t> { static constexpr auto value = 
 template <> struct AttributeType<cudnnDataType_t> { static constexpr auto value = CUDNN_TYPE_DATA_TYPE; };
 template <> struct AttributeType<cudnnPointwiseMode_t> { static constexpr auto value = CUDNN_TYPE_POINTWISE_MODE; };
 template <> struct AttributeType<cudnnConvolutionMode_t> { static constexpr auto value = CUDNN_TYPE_CONVOLUTION_MODE; };
+template <> struct AttributeType<cudnnNanPropagation_t> { static constexpr auto value = CUDNN_TYPE_NAN_PROPOGATION; };
 template <> struct AttributeType<cudnnBackendHeurMode_t> { static constexpr auto value = CUDNN_TYPE_HEUR_MODE; };
 template <> struct AttributeType<cudnnBackendNormMode_t> { static constexpr auto value = CUDNN_TYPE_NORM_MODE; };
 template <> struct AttributeType<cudnnBackendNormFwdPhase_t> {
@@ -125,11 +126,22 @@ struct ConvTask {
   enum Id : int64_t { x, weight, y, bias };
   ConvPass pass;
   Dtype dtype;
-  bool has_bias;  // forward only
+  bool has_bias, has_relu;  // forward only; relu(y) needs a bias
   kernel::ConvGeometry geometry;
 
   Descriptor graph() const;
   /// Equal for equal tasks only.
+  std::vector<int64_t> key() const;
+};
+
+/// y = relu(x·weightᵀ + bias) of contiguous bfloat16 with sums in float32: x [rows, in], weight [out, in], bias [out].
+/// Addresses are multiples of 16.
+struct LinearTask {
+  enum Id : int64_t { x, weight, bias, y };
+  int64_t rows, in, out;
+  static constexpr Dtype dtype = bfloat16;
+
+  Descriptor graph() const;
   std::vector<int64_t> key() const;
 };
 

@@ -112,6 +112,7 @@ Descriptor pointwise(cudnnPointwiseMode_t mode, std::initializer_list<const Desc
   Descriptor how(CUDNN_BACKEND_POINTWISE_DESCRIPTOR), result(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   how.set(CUDNN_ATTR_POINTWISE_MODE, mode).set(CUDNN_ATTR_POINTWISE_MATH_PREC, arithmetic);
   if (axis >= 0) how.set(CUDNN_ATTR_POINTWISE_AXIS, axis);
+  if (mode == CUDNN_POINTWISE_RELU_FWD) how.set(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_PROPAGATE_NAN);
   result.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, how.finalize()).set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
   for (size_t i = 0; i < operands.size(); ++i) result.set(names[i], *operands.begin()[i]);
   return result;
@@ -137,6 +138,15 @@ Descriptor product(const Descriptor& a, const Descriptor& b, const Descriptor& y
   return result;
 }
 
+// y = sum + bias, or relu(sum + bias), for a sum of that shape.
+void add_bias(Steps& steps, const Descriptor& sum, const Descriptor& bias, const Shape& shape, bool relu,
+              const Descriptor& y) {
+  if (!relu) return steps.add(pointwise(CUDNN_POINTWISE_ADD, {&sum, &bias}, y));
+  const Descriptor biased = steps.between(shape);
+  steps.add(pointwise(CUDNN_POINTWISE_ADD, {&sum, &bias}, biased));
+  steps.add(pointwise(CUDNN_POINTWISE_RELU_FWD, {&biased}, y));
+}
+
 }  // namespace
 
 Descriptor ConvTask::graph() const {
@@ -148,7 +158,7 @@ Descriptor ConvTask::graph() const {
   if (has_bias) {
     const Descriptor sum = steps.between(g.y), added = tensor(Id::bias, {1, g.y[1], 1, 1}, type);
     steps.add(convolution(pass, in, kernel, sum, settings(g)));
-    steps.add(pointwise(CUDNN_POINTWISE_ADD, {&sum, &added}, out));
+    add_bias(steps, sum, added, g.y, has_relu, out);
   } else {
     steps.add(convolution(pass, in, kernel, out, settings(g)));
   }
@@ -157,11 +167,24 @@ Descriptor ConvTask::graph() const {
 
 std::vector<int64_t> ConvTask::key() const {
   const kernel::ConvGeometry& g = geometry;
-  std::vector<int64_t> key{int64_t(pass),    int64_t(dtype),  has_bias,          g.stride.height, g.stride.width,
-                           g.padding.height, g.padding.width, g.dilation.height, g.dilation.width};
+  std::vector<int64_t> key{int64_t(pass), int64_t(dtype), has_bias, has_relu};
+  for (Size2d size : {g.stride, g.padding, g.dilation}) key.insert(key.end(), {size.height, size.width});
   for (const Shape& shape : {g.x, g.weight, g.y}) key.insert(key.end(), shape.begin(), shape.end());
   return key;
 }
+
+Descriptor LinearTask::graph() const {
+  const cudnnDataType_t type = type_of(dtype);
+  const Shape result{1, rows, out};
+  Steps steps;
+  const Descriptor sum = steps.between(result);
+  steps.add(product(tensor(Id::x, {1, rows, in}, type),
+                    tensor(Id::weight, {1, in, out}, Strides{in * out, 1, in}, type), sum));
+  add_bias(steps, sum, tensor(Id::bias, {1, 1, out}, type), result, true, tensor(Id::y, result, type));
+  return steps.graph();
+}
+
+std::vector<int64_t> LinearTask::key() const { return {rows, in, out}; }
 
 // Step by step what engines for attention know as one computation, in tiles that stay on the chip.
 Descriptor AttentionTask::graph() const {

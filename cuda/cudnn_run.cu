@@ -61,6 +61,7 @@ template <class Task> bool run_cudnn(const Task& task, Device device, std::span<
 }
 
 template bool run_cudnn(const ConvTask& task, Device device, std::span<const Operand> operands);
+template bool run_cudnn(const LinearTask& task, Device device, std::span<const Operand> operands);
 template bool run_cudnn(const AttentionTask& task, Device device, std::span<const Operand> operands);
 template bool run_cudnn(const BatchNormTask& task, Device device, std::span<const Operand> operands);
 

@@ -8,4 +8,7 @@ namespace gradus::cuda {
 using namespace kernel;
 GRADUS_KERNELS(GRADUS_DECLARE_KERNEL)
 
+/// Zeros in place of negative numbers; NaN stays.
+void rectify(const Tensor& y);
+
 }  // namespace gradus::cuda

@@ -1,8 +1,9 @@
-// The matrix product, by cuBLAS.
+// The matrix product: by cuBLAS, with bias and ReLU in bfloat16 by cuDNN.
 
 #include "core/cuda.h"
+#include "cuda/cudnn_run.h"
 #include "cuda/device.h"
-#include "cuda/view.h"
+#include "cuda/kernels.h"
 //
 #include <cublas_v2.h>
 
@@ -68,15 +69,24 @@ template <class T> __global__ void repeat_row(int64_t count, int64_t n, const T*
   for (int64_t i = thread_in_grid(); i < count; i += threads_in_grid()) y[i] = row[i % n];
 }
 
-}  // namespace
+// y = relu(x·weightᵀ + bias); false if cuDNN cannot do it.
+bool run_cudnn(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
+  if (y.dtype() != bfloat16 || x.numel() == 0 || !is_aligned(y)) return false;
+  const Tensor rows = prepared(x, bfloat16), matrix = prepared(weight, bfloat16), added = prepared(bias, bfloat16);
+  const Operand operands[] = {{LinearTask::x, Target(rows).data},
+                              {LinearTask::weight, Target(matrix).data},
+                              {LinearTask::bias, Target(added).data},
+                              {LinearTask::y, Target(y).data}};
+  return run_cudnn(LinearTask{y.shape()[0], x.shape()[1], y.shape()[1]}, y.device(), operands);
+}
 
 // cuBLAS counts elements column by column: to it our y is yᵀ = bᵀ·aᵀ, and each of our factors its own transpose.
 // bfloat16 factors are multiplied by Tensor Cores and summed in float32.
-void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& bias, const Tensor& y) {
+void multiply(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& bias,
+              const Tensor& y) {
   const int d = y.dim();
   const int64_t m = y.shape()[d - 2], n = y.shape()[d - 1], batch = d == 3 ? y.shape()[0] : 1;
   const int64_t k = a.shape()[transpose_a ? d - 2 : d - 1];
-  if (y.numel() == 0) return;
   if (k == 0 && !bias.defined()) return fill(y, 0);
   if (bias.defined()) {
     const Tensor row = compact(bias, y.dtype());
@@ -106,6 +116,16 @@ void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b
                                    in_double ? static_cast<const void*>(&beta) : &beta_in_float, address(y), type,
                                    int(n), m * n, int(batch), compute, CUBLAS_GEMM_DEFAULT),
         "cublasGemmStridedBatchedEx");
+}
+
+}  // namespace
+
+void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& bias, bool relu,
+            const Tensor& y) {
+  if (y.numel() == 0) return;
+  if (relu && y.dim() == 2 && !transpose_a && transpose_b && bias.defined() && run_cudnn(a, b, bias, y)) return;
+  multiply(a, transpose_a, b, transpose_b, bias, y);
+  if (relu) rectify(y);
 }
 
 }  // namespace gradus::cuda

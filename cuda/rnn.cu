@@ -174,7 +174,7 @@ void recurrence(const Sequence& sequence, const Tensor& gates) {
     for (int64_t step = 0; step < steps; ++step) {
       const int64_t t = reverse ? steps - 1 - step : step;
       const Tensor before = matrix_at(states, t + reverse, batch, n);
-      matmul(before, false, sequence.weight, true, Tensor(), hidden);
+      matmul(before, false, sequence.weight, true, {}, false, hidden);
       with_cell(sequence.recurrence, [&]<class Cell>(Cell) {
         launch_for(batch * n, gates.device(), step_forward<Cell, T>, Step{batch, n, t, lengths_of(sequence)},
                    Unit<T>{n, sizes.plane(), pointer<const T>(gates) + t * batch * sizes.gates,
@@ -209,7 +209,7 @@ void recurrence_backward(const Sequence& sequence, const Tensor& dstates, const 
                                pointer<T>(gradients.gates) + t * batch * sizes.gates, pointer<T>(hidden)},
                    flow_at(place));
       });
-      matmul(hidden, false, sequence.weight, false, Tensor(), product);
+      matmul(hidden, false, sequence.weight, false, {}, false, product);
     }
     launch_for(batch * n, state.device(), finish<T>, batch * n, sizes.states, sizes.plane(),
                flow_at(reverse ? steps : 0));

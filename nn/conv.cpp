@@ -28,7 +28,7 @@ void initialize(Tensor& weight, Tensor& bias, int64_t in, int64_t out, bool tran
 
 void initialize(ConvLayer& layer, int64_t in, int64_t out, const Shape& kernel, const ConvLayerOptions& options) {
   initialize(layer.weight, layer.bias, in, out, false, kernel, options.groups, options.bias);
-  layer.options = {options.stride, options.padding, options.dilation, options.groups};
+  layer.options = {options.stride, options.padding, options.dilation, options.groups, options.relu};
 }
 
 void initialize(ConvTransposeLayer& layer, int64_t in, int64_t out, const Shape& kernel,

@@ -13,6 +13,7 @@ struct ConvLayerOptions {
   Size2d dilation = 1;
   int64_t groups = 1;
   bool bias = true;
+  bool relu = false;  ///< of the result, in the same step
 };
 
 /// What Conv1d and Conv2d consist of.
@@ -24,6 +25,7 @@ struct ConvLayer {
   template <class F> void each(F&& f) const {
     f("weight", weight), f("bias", bias), f("stride", options.stride), f("padding", options.padding),
         f("dilation", options.dilation), f("groups", options.groups);
+    if (options.relu) f("relu", options.relu);
   }
 };
 

@@ -6,7 +6,7 @@
 
 namespace gradus::nn {
 
-Linear::Linear(int64_t in, int64_t out, LinearOptions options, Location where) {
+Linear::Linear(int64_t in, int64_t out, LinearLayerOptions options, Location where) : relu(options.relu) {
   const Scope scope("Linear", where);
   if (in < 1 || out < 1)
     fail("in is " + std::to_string(in) + " and out " + std::to_string(out) + "; both must be at least 1");

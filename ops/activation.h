@@ -162,6 +162,8 @@ using Activations =
 
 /// max(x, 0)
 Tensor relu(const Arg& x);
+/// The gradient of y = relu(x) with respect to x, for operations that compute it on the way.
+Tensor relu_backward(const Tensor& dy, const Tensor& y);
 /// x where positive, negative_slope·x elsewhere
 Tensor leaky_relu(const Arg& x, double negative_slope = 0.01);
 /// x where positive, weight·x elsewhere. weight: [1], or [C] with one number for each channel of x: [N, C, …]

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/activation.h"
 #include "ops/apply.h"
 #include "ops/arithmetic.h"
 #include "ops/kernels.h"
@@ -19,7 +20,7 @@ struct Conv : ConvGeometry {
   static constexpr Info info{"conv2d", "conv2d($0, $1)"};
   Tensor forward(const Tensor& input, const Tensor& kernel) const {
     const Tensor result = Tensor::empty(y, input.dtype(), input.device());
-    kernels(input).conv(*this, input, kernel, {}, result);
+    kernels(input).conv(*this, input, kernel, {}, false, result);
     return result;
   }
   auto backward(const Tensor& dy, const Tensor& input, const Tensor& kernel) const;
@@ -29,10 +30,20 @@ struct ConvWithBias : ConvGeometry {
   static constexpr Info info{"conv2d", "conv2d($0, $1) + $2"};
   Tensor forward(const Tensor& input, const Tensor& kernel, const Tensor& bias) const {
     const Tensor result = Tensor::empty(y, input.dtype(), input.device());
-    kernels(input).conv(*this, input, kernel, bias, result);
+    kernels(input).conv(*this, input, kernel, bias, false, result);
     return result;
   }
   auto backward(const Tensor& dy, const Tensor& input, const Tensor& kernel, Unused) const;
+};
+
+struct ConvRelu : ConvGeometry {
+  static constexpr Info info{"conv2d", "relu(conv2d($0, $1) + $2)"};
+  Tensor forward(const Tensor& input, const Tensor& kernel, const Tensor& bias) const {
+    const Tensor result = Tensor::empty(y, input.dtype(), input.device());
+    kernels(input).conv(*this, input, kernel, bias, true, result);
+    return result;
+  }
+  auto backward(const Tensor& dy, const Tensor& input, const Tensor& kernel, Unused, const SavedOutput& output) const;
 };
 
 struct ConvInputGradient : ConvGeometry {
@@ -63,12 +74,22 @@ auto Conv::backward(const Tensor& dy, const Tensor& input, const Tensor& kernel)
                     [=, this] { return apply(ConvWeightGradient{*this}, dy, input); });
 }
 
-auto ConvWithBias::backward(const Tensor& dy, const Tensor& input, const Tensor& kernel, Unused) const {
-  return std::tuple([=, this] { return apply(ConvInputGradient{*this}, dy, kernel); },
-                    [=, this] { return apply(ConvWeightGradient{*this}, dy, input); },
+// Of input, kernel and bias.
+auto gradients(const ConvGeometry& geometry, const Tensor& dy, const Tensor& input, const Tensor& kernel) {
+  return std::tuple([=, &geometry] { return apply(ConvInputGradient{geometry}, dy, kernel); },
+                    [=, &geometry] { return apply(ConvWeightGradient{geometry}, dy, input); },
                     [=] {
                       return sum(dy, {0, 2, 3});
                     });
+}
+
+auto ConvWithBias::backward(const Tensor& dy, const Tensor& input, const Tensor& kernel, Unused) const {
+  return gradients(*this, dy, input, kernel);
+}
+
+auto ConvRelu::backward(const Tensor& dy, const Tensor& input, const Tensor& kernel, Unused,
+                        const SavedOutput& output) const {
+  return gradients(*this, relu_backward(dy, output), input, kernel);
 }
 
 auto ConvInputGradient::backward(const Tensor& g, const Tensor& dy, const Tensor& kernel) const {
@@ -141,7 +162,7 @@ void require_sizes(const ConvGeometry& g) {
 }
 
 Tensor convolve(int dims, const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvOptions& options) {
-  const auto& [stride, padding, dilation, groups] = options;
+  const auto& [stride, padding, dilation, groups, with_relu] = options;
   check(dims, x, weight, bias, groups, false);
   require_from(1, "stride", stride, dims);
   require_from(0, "padding", padding.size, dims);
@@ -158,8 +179,10 @@ Tensor convolve(int dims, const Tensor& x, const Tensor& weight, const Tensor& b
     fail("x is " + to_string(x.shape()) + " and weight is " + to_string(weight.shape()) +
          "; the kernel must have an element, and fit into x with its padding");
   require_sizes(g);
-  const Tensor y =
-      bias.defined() ? apply(ConvWithBias{g}, input, kernel, to(bias, dtype)) : apply(Conv{g}, input, kernel);
+  Tensor y;
+  if (!bias.defined()) y = with_relu ? relu(apply(Conv{g}, input, kernel)) : apply(Conv{g}, input, kernel);
+  else if (with_relu) y = apply(ConvRelu{g}, input, kernel, to(bias, dtype));
+  else y = apply(ConvWithBias{g}, input, kernel, to(bias, dtype));
   return shaped_as(x, dims, y);
 }
 

@@ -134,13 +134,14 @@ struct Kernels {
 
   // Products
 
-  /// y = a·b + bias, each factor transposed if it says so, and bias (undefined: none) added to each row. a: [m, k] or
-  /// [batch, m, k], b: [k, n] or [batch, k, n], bias: [n], of one dtype.
-  void (&matmul)(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& bias,
+  /// y = a·b + bias, each factor transposed if it says so, and bias (undefined: none) added to each row; `relu`: with
+  /// zeros in place of negative numbers. a: [m, k] or [batch, m, k], b: [k, n] or [batch, k, n], bias: [n], of one
+  /// dtype.
+  void (&matmul)(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& bias, bool relu,
                  const Tensor& y);
-  /// `bias`: [K], or undefined.
+  /// `bias`: [K], or undefined: then there is no relu.
   void (&conv)(const kernel::ConvGeometry& geometry, const Tensor& x, const Tensor& weight, const Tensor& bias,
-               const Tensor& y);
+               bool relu, const Tensor& y);
   void (&conv_input_gradient)(const kernel::ConvGeometry& geometry, const Tensor& dy, const Tensor& weight,
                               const Tensor& dx);
   void (&conv_weight_gradient)(const kernel::ConvGeometry& geometry, const Tensor& dy, const Tensor& x,

@@ -1,5 +1,6 @@
 #include "ops/matmul.h"
 
+#include "ops/activation.h"
 #include "ops/apply.h"
 #include "ops/arithmetic.h"
 #include "ops/kernels.h"
@@ -19,7 +20,7 @@ struct MatMul {
     shape[d - 2] = a.shape()[transpose_a ? d - 1 : d - 2];
     shape[d - 1] = b.shape()[transpose_b ? d - 2 : d - 1];
     const Tensor y = Tensor::empty(shape, a.dtype(), a.device());
-    kernels(y).matmul(a, transpose_a, b, transpose_b, {}, y);
+    kernels(y).matmul(a, transpose_a, b, transpose_b, {}, false, y);
     return y;
   }
   auto backward(const Tensor& dy, const Tensor& a, const Tensor& b) const {
@@ -42,7 +43,7 @@ struct Linear {
 
   Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
     const Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.dtype(), x.device());
-    kernels(y).matmul(x, false, weight, true, bias, y);
+    kernels(y).matmul(x, false, weight, true, bias, false, y);
     return y;
   }
   auto backward(const Tensor& dy, const Tensor& x, const Tensor& weight, Unused) const {
@@ -51,6 +52,25 @@ struct Linear {
                       [&] { return sum_to(dy, {dy.shape()[1]}); });
   }
   Tensor plain(const Tensor& x, const Tensor& weight, const Tensor& bias) const { return matmul(x, t(weight)) + bias; }
+};
+
+struct LinearRelu {
+  static constexpr Info info{"linear", "relu($0 · $1ᵀ + $2)"};
+
+  Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
+    const Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.dtype(), x.device());
+    kernels(y).matmul(x, false, weight, true, bias, true, y);
+    return y;
+  }
+  auto backward(const Tensor& dy, const Tensor& x, const Tensor& weight, Unused, const SavedOutput& y) const {
+    const Tensor dsum = relu_backward(dy, y);
+    return std::tuple([&, dsum] { return apply(MatMul{}, dsum, weight); },
+                      [&, dsum] { return apply(MatMul{.transpose_a = true}, dsum, x); },
+                      [dsum] { return sum_to(dsum, {dsum.shape()[1]}); });
+  }
+  Tensor plain(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
+    return relu(Linear{}.plain(x, weight, bias));
+  }
 };
 
 void require_floating_point(const Tensor& x) {
@@ -108,7 +128,7 @@ Tensor matmul(const Arg& first, const Arg& second) {
   return y;
 }
 
-Tensor linear(const Arg& x, const Tensor& weight, const Tensor& bias) {
+Tensor linear(const Arg& x, const Tensor& weight, const Tensor& bias, LinearOptions options) {
   const Scope scope("linear", x.where());
   const Shape& shape = x->shape();
   if (weight.dim() != 2 || shape.dim() == 0 || shape.back() != weight.shape()[1])
@@ -117,16 +137,19 @@ Tensor linear(const Arg& x, const Tensor& weight, const Tensor& bias) {
   if (bias.defined() && bias.shape() != Shape{weight.shape()[0]})
     fail("weight is " + to_string(weight.shape()) + " and bias is " + to_string(bias.shape()) + "; bias must be [" +
          std::to_string(weight.shape()[0]) + "]");
-  if (!bias.defined()) return matmul(x, t(weight));
+  if (!bias.defined()) return options.relu ? relu(matmul(x, t(weight))) : matmul(x, t(weight));
   const Dtype dtype = common_dtype(*x, weight);
   if (x->dtype() != dtype || weight.dtype() != dtype || bias.dtype() != dtype) {
     const Tensor input = to(*x, dtype), w = to(weight, dtype), b = to(bias, dtype);  // recorded in this order
-    return linear(input, w, b);
+    return linear(input, w, b, options);
   }
-  if (shape.dim() == 2) return apply(Linear{}, *x, weight, bias);
+  const auto apply_to = [&](const Tensor& rows) {
+    return options.relu ? apply(LinearRelu{}, rows, weight, bias) : apply(Linear{}, rows, weight, bias);
+  };
+  if (shape.dim() == 2) return apply_to(*x);
   Shape result = shape;
   result[result.dim() - 1] = weight.shape()[0];
-  return reshape(apply(Linear{}, reshape(*x, {-1, shape.back()}), weight, bias), result);
+  return reshape(apply_to(reshape(*x, {-1, shape.back()})), result);
 }
 
 }  // namespace gradus

@@ -10,7 +10,11 @@ namespace gradus {
 /// Transposed operands are used as they lie.
 Tensor matmul(const Arg& a, const Arg& b);
 
+struct LinearOptions {
+  bool relu = false;  ///< of the result, in the same step
+};
+
 /// x·weightᵀ + bias in one step. x: […, in], weight: [out, in], bias: [out] or undefined → […, out].
-Tensor linear(const Arg& x, const Tensor& weight, const Tensor& bias = {});
+Tensor linear(const Arg& x, const Tensor& weight, const Tensor& bias = {}, LinearOptions options = {});
 
 }  // namespace gradus

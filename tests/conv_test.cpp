@@ -11,6 +11,7 @@
 #include "core/threads.h"
 #include "derive/gradcheck.h"
 #include "nn/sequential.h"
+#include "ops/activation.h"
 #include "ops/arithmetic.h"
 #include "ops/conv.h"
 #include "ops/create.h"
@@ -26,7 +27,7 @@ namespace {
 
 // The definition, element by element; y: [N, K, height, width].
 Tensor by_hand(const Tensor& x, const Tensor& weight, const Shape& y, const ConvOptions& options) {
-  const auto& [stride, padding, dilation, groups] = options;
+  const auto& [stride, padding, dilation, groups, with_relu] = options;
   const int64_t channels = weight.size(1), outputs = y[1] / groups, height = x.size(2), width = x.size(3);
   std::vector<double> values;
   for (int64_t n = 0; n < y[0]; ++n)
@@ -67,7 +68,7 @@ void check_setting(const Tensor& x, const Tensor& weight, const ConvOptions& opt
   const auto left_over = [&](int64_t size, int64_t kernel, int64_t step, int64_t around, int64_t apart) {
     return (size + 2 * around - apart * (kernel - 1) - 1) % step;
   };
-  const auto& [stride, padding, dilation, groups] = options;
+  const auto& [stride, padding, dilation, groups, with_relu] = options;
   const Size2d more{left_over(x.size(2), weight.size(2), stride.height, padding.size.height, dilation.height),
                     left_over(x.size(3), weight.size(3), stride.width, padding.size.width, dilation.width)};
   CHECK(distance(conv_transpose2d(dy, weight, {}, {stride, padding.size, more, groups, dilation}), gradients[0]) == 0);
@@ -123,6 +124,26 @@ TEST_CASE("the results of a convolution do not depend on the number of threads")
   set_num_threads(before);
   CHECK(results[0] == results[1]);
   CHECK(results[0] == results[2]);
+}
+
+TEST_CASE("conv2d: ReLU in the same step has the bits of a step of its own, and so have the gradients") {
+  manual_seed(6);
+  for (const Dtype dtype : {float32, float64, bfloat16})
+    for (const Shape& kernel : {Shape{24, 16, 3, 3}, Shape{24, 8, 3, 3}, Shape{3, 16, 1, 1}, Shape{5, 16, 4, 2}}) {
+      CAPTURE(kernel);
+      ConvOptions options{.padding = 1, .groups = 16 / kernel[1]};
+      const auto leaf = [&](const Shape& shape) { return to(randn(shape), dtype).requires_grad(); };
+      const Tensor x = leaf({19, 16, 13, 11}), weight = leaf(kernel), bias = leaf({kernel[0]});
+      const auto results = [&](const Tensor& y) {
+        std::vector<double> all = y.to_vector<double>();
+        for (const Tensor& gradient : grad({sum(square(y) + y)}, {x, weight, bias}))
+          for (const double value : gradient.to_vector<double>()) all.push_back(value);
+        return all;
+      };
+      const std::vector<double> expected = results(relu(conv2d(x, weight, bias, options)));
+      options.relu = true;
+      CHECK(results(conv2d(x, weight, bias, options)) == expected);
+    }
 }
 
 TEST_CASE("padding 'same' keeps the size; what is odd goes to the end") {
@@ -255,6 +276,9 @@ TEST_CASE("convolution layers have PyTorch's names, settings and first weights")
   const auto largest = [](const Tensor& x) { return amax(abs(x)).item<double>(); };
   CHECK(largest(layer.weight) == doctest::Approx(1 / std::sqrt(60.)).epsilon(0.01));
   CHECK(largest(layer.bias) <= 1 / std::sqrt(60.));
+  CHECK(text(nn::Conv2d{1, 2, 3, {.relu = true}}) ==
+        "Conv2d(weight=[2, 1, 3, 3], bias=[2], stride=1, padding=0, dilation=1, groups=1, relu=true)");
+  CHECK(amin(nn::Conv2d{1, 2, 3, {.relu = true}}(randn({4, 1, 9, 9}))).item() == 0);
   CHECK(text(nn::Conv1d{2, 3, 4, {.padding = Padding::same, .bias = false}}) ==
         "Conv1d(weight=[3, 2, 4], bias=none, stride=1, padding=same, dilation=1, groups=1)");
 

@@ -6,12 +6,16 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include "core/node.h"
+#include "core/tape.h"
 #include "core/threads.h"
+#include "ops/activation.h"
 #include "ops/create.h"
+#include "ops/reduce.h"
 #include "ops/view.h"
 
 using namespace gradus;
@@ -162,4 +166,36 @@ TEST_CASE("matmul: large products of every layout") {
       check(m, n, k);
   }
   set_num_threads(before);
+}
+
+TEST_CASE("linear: ReLU in the same step has the bits of a step of its own, and so have the gradients") {
+  manual_seed(9);
+  const int before = num_threads();
+  for (const int threads : {1, 2})
+    for (const Dtype dtype : {float32, float64, bfloat16})
+      for (const auto& [rows, in, out] : {std::array<int64_t, 3>{3, 2, 5},
+                                          {1, 300, 70},
+                                          {90, 200, 1},
+                                          {65, 130, 90},
+                                          {200, 300, 301},
+                                          {0, 3, 4},
+                                          {4, 0, 3}}) {
+        CAPTURE(rows);
+        set_num_threads(threads);
+        const Tensor x = to(randn({rows, in}), dtype).requires_grad();
+        const Tensor weight = to(randn({out, in}), dtype).requires_grad();
+        const Tensor bias = to(randn({out}), dtype).requires_grad(), dy = to(randn({rows, out}), dtype);
+        const auto results = [&](const Tensor& y) {
+          std::vector<double> all = y.to_vector<double>();
+          for (const Tensor& gradient : grad({y}, {x, weight, bias}, {}, {dy}))
+            for (const double value : gradient.to_vector<double>()) all.push_back(value);
+          return all;
+        };
+        CHECK(results(linear(x, weight, bias, {.relu = true})) == results(relu(linear(x, weight, bias))));
+      }
+  set_num_threads(before);
+  const Tensor x({1, NAN, -1}, {3, 1}), y = linear(x, ones({1, 1}), zeros({1}), {.relu = true});
+  CHECK(y.at(0) == 1);
+  CHECK(std::isnan(y.at(1)));
+  CHECK(y.at(2) == 0);
 }

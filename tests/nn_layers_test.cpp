@@ -36,6 +36,11 @@ TEST_CASE("Linear computes x·Wᵀ + b, for any number of leading dimensions") {
   CHECK(layer(Tensor({1, 0, -1}, {1, 3})).to_vector<float>() == std::vector<float>{8, 18});
   CHECK(layer(ones({3})).to_vector<float>() == std::vector<float>{16, 35});
   CHECK(layer(ones({4, 5, 3})).shape() == Shape{4, 5, 2});
+  layer.relu = true;
+  CHECK(layer(Tensor({-5, -5, 5}, {1, 3})).to_vector<float>() == std::vector<float>{10, 5});
+  CHECK(layer(Tensor({-5, -5, 0}, {1, 3})).to_vector<float>() == std::vector<float>{0, 0});
+  CHECK(text(layer) == "Linear(weight=[2, 3], bias=[2], relu=true)");
+  layer.relu = false;
   layer.bias = {};
   CHECK(layer(ones({3})).to_vector<float>() == std::vector<float>{6, 15});
 }

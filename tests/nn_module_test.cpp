@@ -64,7 +64,7 @@ TEST_CASE("tensors are found in nested structs, lists, options and arrays, under
                                                               "table.0", "table.1", "last.gain", "last.offset"});
   CHECK(names(named_parameters(net)) == std::vector<std::string>{"hidden.weight", "hidden.bias", "blocks.0.gain",
                                                                  "blocks.1.gain", "table.1", "last.gain"});
-  net.head.emplace(2, 5, nn::LinearOptions{.bias = false});
+  net.head.emplace(2, 5, nn::LinearLayerOptions{.bias = false});
   CHECK(state_dict(net).size() == 11);
   CHECK(state_dict(net).at("head.weight").is(net.head->weight));
   CHECK(count(net) == 6 + 2 + 2 + 2 + 10 + 4 + 2);

@@ -282,6 +282,14 @@ std::vector<Sample> products() {
        {{2, 3, 4}, {5, 4}, {5}},
        [](X x) { return linear(x[0], x[1], x[2]); },
        [=](X x) { return product(x[0], t(x[1])) + x[2]; }},
+      {"linear(x, weight, bias, {.relu = true})",
+       {{3, 4}, {5, 4}, {5}},
+       [](X x) { return linear(x[0], x[1], x[2], {.relu = true}); },
+       [=](X x) { return relu(product(x[0], t(x[1])) + x[2]); }},
+      {"linear of a batch with ReLU, without bias",
+       {{2, 3, 4}, {5, 4}},
+       [](X x) { return linear(x[0], x[1], {}, {.relu = true}); },
+       [=](X x) { return relu(product(x[0], t(x[1]))); }},
   };
 }
 

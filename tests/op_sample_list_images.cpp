@@ -1,6 +1,7 @@
 // Samples of the operations on images: convolution, pooling, interpolation. Their definitions are sums and maxima of
 // slices.
 
+#include "ops/activation.h"
 #include "ops/arithmetic.h"
 #include "ops/conv.h"
 #include "ops/create.h"
@@ -84,6 +85,16 @@ std::vector<Sample> convolutions() {
        {{2, 3, 3, 4}, {2, 3, 1, 1}, {2}},
        [](X x) { return conv2d(x[0], x[1], x[2]); },
        [](X x) { return convolution(x[0], x[1]) + channels(x[2]); }},
+      {"conv2d(x, weight, bias, {.padding = 1, .relu = true})",
+       {{2, 3, 5, 4}, {4, 3, 3, 3}, {4}},
+       [](X x) { return conv2d(x[0], x[1], x[2], {.padding = 1, .relu = true}); },
+       [](X x) {
+         return relu(convolution(x[0], x[1], 1, {1, 1, 1, 1}) + channels(x[2]));
+       }},
+      {"conv2d with ReLU, without bias",
+       {{2, 3, 5, 4}, {4, 3, 3, 3}},
+       [](X x) { return conv2d(x[0], x[1], {}, {.relu = true}); },
+       [](X x) { return relu(convolution(x[0], x[1])); }},
       {"conv1d(x, weight, bias, {.padding = Padding::same})",
        {{2, 2, 7}, {3, 2, 4}, {3}},
        [](X x) { return conv1d(x[0], x[1], x[2], {.padding = Padding::same}); },

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "core/threads.h"
+#include "ops/activation.h"
 #include "ops/arithmetic.h"
 #include "ops/create.h"
 #include "ops/reduce.h"
@@ -40,7 +41,7 @@ void check(const ConvGeometry& g) {
   REQUIRE(cpu::winograd::can_compute(g));
   const Tensor x = randn(g.x), weight = randn(g.weight), bias = randn({g.weight[0]}), dy = randn(g.y);
   Tensor y = zeros(g.y, float64), dx = zeros(g.x, float64), dweight = zeros(g.weight, float64);
-  cpu::conv(g, to(x, float64), to(weight, float64), to(bias, float64), y);
+  cpu::conv(g, to(x, float64), to(weight, float64), to(bias, float64), false, y);
   cpu::conv_input_gradient(g, to(dy, float64), to(weight, float64), dx);
   cpu::conv_weight_gradient(g, to(dy, float64), to(x, float64), dweight);
   std::vector<std::vector<float>> results[2];
@@ -48,7 +49,10 @@ void check(const ConvGeometry& g) {
   for (const int threads : {1, 2}) {
     set_num_threads(threads);
     const Tensor out[] = {full(g.y, 7.f), full(g.x, 7.f), full(g.weight, 7.f)};
-    cpu::winograd::conv(g, x, weight, bias, out[0]);
+    cpu::winograd::conv(g, x, weight, bias, true, out[0]);
+    const std::vector<float> rectified = out[0].to_vector<float>();
+    cpu::winograd::conv(g, x, weight, bias, false, out[0]);
+    CHECK(rectified == relu(out[0]).to_vector<float>());
     cpu::winograd::conv_input_gradient(g, dy, weight, out[1]);
     cpu::winograd::conv_weight_gradient(g, dy, x, out[2]);
     CHECK(error(out[0], y) < 3e-5);

@@ -146,6 +146,7 @@ void run_pointwise(const Object& step, const std::vector<Operand>& x, const Oper
       case CUDNN_POINTWISE_DIV: result[i] = value(0) / value(1); break;
       case CUDNN_POINTWISE_EXP: result[i] = std::exp(value(0)); break;
       case CUDNN_POINTWISE_LOG: result[i] = std::log(value(0)); break;
+      case CUDNN_POINTWISE_RELU_FWD: result[i] = value(0) <= 0 ? 0 : value(0); break;  // NaN stays
       case CUDNN_POINTWISE_CMP_GE: result[i] = value(0) >= value(1); break;
       case CUDNN_POINTWISE_GEN_INDEX: result[i] = static_cast<float>(position(dims, along, at)); break;
       default: result[i] = value(2) != 0 ? value(0) : value(1);  // select
@@ -260,6 +261,7 @@ std::size_t operands_of(cudnnPointwiseMode_t mode) {
   switch (mode) {
     case CUDNN_POINTWISE_EXP:
     case CUDNN_POINTWISE_LOG:
+    case CUDNN_POINTWISE_RELU_FWD:
     case CUDNN_POINTWISE_GEN_INDEX: return 1;
     case CUDNN_POINTWISE_ADD:
     case CUDNN_POINTWISE_SUB:

@@ -140,13 +140,14 @@ template <class T> class Columns {
 
 }  // namespace
 
-void conv(const ConvGeometry& geometry, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
+void conv(const ConvGeometry& geometry, const Tensor& x, const Tensor& weight, const Tensor& bias, bool relu,
+          const Tensor& y) {
   if (y.numel() == 0) return;
   compute_in_float(y, [&]<class T>(const Tensor& result) {
     const Plan plan(geometry);
     const Tensor input = compact(x, dtype_of<T>()), w = compact(weight, dtype_of<T>());
     const Tensor b = bias.defined() ? compact(bias, dtype_of<T>()) : Tensor();
-    if (use_winograd<T>(geometry)) return winograd::conv(geometry, input, w, b, result);
+    if (use_winograd<T>(geometry)) return winograd::conv(geometry, input, w, b, relu, result);
     for_parts<T>(plan, plan.items * plan.tiles, plan.scratch_size(), [&](int64_t begin, int64_t end, T* memory) {
       Columns<T> columns(plan, pointer<T>(input), memory);
       for (int64_t i = begin; i < end; ++i) {
@@ -157,6 +158,7 @@ void conv(const ConvGeometry& geometry, const Tensor& x, const Tensor& weight, c
           std::fill_n(out + k * plan.pixels, tile.pixels, pointer<T>(b)[item % plan.groups * plan.outputs + k]);
         product(plan.outputs, tile.pixels, plan.taps, plan.weights(pointer<const T>(w), item), columns.of(item, tile),
                 b.defined() ? out : nullptr, plan.pixels, out, plan.pixels);
+        for (int64_t k = 0; relu && k < plan.outputs; ++k) rectify(out + k * plan.pixels, tile.pixels);
       }
     });
   });

@@ -104,4 +104,10 @@ template <class T> using Array = Eigen::Array<T, Eigen::Dynamic, 1>;
 template <class T> using In = Eigen::Map<const Array<T>>;
 template <class T> using Out = Eigen::Map<Array<T>>;
 
+/// Zeros in place of negative numbers; NaN stays.
+template <class T> void rectify(T* values, int64_t n) {
+  Out<T> all(values, n);
+  all = maximum(all, T(0));
+}
+
 }  // namespace gradus::cpu

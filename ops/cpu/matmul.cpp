@@ -80,11 +80,16 @@ template <class T> void vector_product(int64_t n, int64_t k, const MatrixView<T>
   else out.noalias() += Map<const MatrixX<T>, 0, OuterStride<>>(matrix.data, n, k, OuterStride<>(matrix.column)) * in;
 }
 
-// y = a·b + bias, cut into bands of columns or rows, one a thread. For one row or column, Eigen adds up an element in
-// an order that depends on its place within packets only, so that cuts at multiples of them change no bit either.
+// y = a·b + bias, or relu(a·b + bias), cut into bands of columns or rows, one a thread. For one row or column, Eigen
+// adds up an element in an order that depends on its place within packets only, so that cuts at multiples of them
+// change no bit either.
 template <class T> void matrix_product(int64_t m, int64_t n, int64_t k, const MatrixView<T>& a, const MatrixView<T>& b,
-                                       const T* bias, T* y) {
-  if (m * n * k <= tiny) return tiny_product(m, n, k, a, b, bias, y);
+                                       const T* bias, bool relu, T* y) {
+  if (m * n * k <= tiny) {
+    tiny_product(m, n, k, a, b, bias, y);
+    if (relu) rectify(y, m * n);
+    return;
+  }
   const bool row = m == 1 && (b.row == 1 || b.column == 1), column = n == 1 && (a.row == 1 || a.column == 1);
   const auto band = [&](int64_t i, int64_t rows, int64_t j, int64_t columns) {
     const T* added = bias ? bias + j : nullptr;
@@ -92,6 +97,7 @@ template <class T> void matrix_product(int64_t m, int64_t n, int64_t k, const Ma
     if (row) vector_product(columns, k, b.at(0, j).transposed(), a.data, a.column, added, 1, to);
     else if (column) vector_product(rows, k, a.at(i, 0), b.data, b.row, added, 0, to);
     else product(rows, columns, k, a.at(i, 0), b.at(0, j), added, 0, to, n);
+    for (int64_t r = 0; relu && r < rows; ++r) rectify(to + r * n, columns);
   };
   const int64_t grain = grain_for(std::min(m, n) * k, product_grain);
   if (n >= m)
@@ -118,7 +124,8 @@ template <class T> const Tensor& readable(const Tensor& x, Tensor& copy) {
 
 }  // namespace
 
-void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& bias, const Tensor& y) {
+void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& bias, bool relu,
+            const Tensor& y) {
   if (y.numel() == 0) return;
   compute_in_float(y, [&]<class T>(const Tensor& result) {
     const int d = y.dim();
@@ -129,7 +136,7 @@ void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b
     const auto multiply = [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
         matrix_product(m, n, k, item<T>(left, transpose_a, i), item<T>(right, transpose_b, i),
-                       bias.defined() ? pointer<const T>(added) : nullptr, pointer<T>(result) + i * m * n);
+                       bias.defined() ? pointer<const T>(added) : nullptr, relu, pointer<T>(result) + i * m * n);
     };
     if (d == 2) multiply(0, 1);
     else parallel_for(y.shape()[0], grain_for(m * n * k, product_grain / 4), multiply);

@@ -163,8 +163,8 @@ void transform(const Images& images, const Tiles& tiles, int64_t begin, int64_t 
     });
 }
 
-// Aᵀ m A of channels [begin, end) of tiles, written to images.
-void transform_back(const Block& from, const Tiles& tiles, int64_t begin, int64_t end, float* strip,
+// Aᵀ m A of channels [begin, end) of tiles, or relu of it, written to images.
+void transform_back(const Block& from, const Tiles& tiles, int64_t begin, int64_t end, bool relu, float* strip,
                     const Images& images) {
   for (int64_t c = begin; c < end; c += lanes)
     tiles.for_runs([&](const Run& run) {
@@ -176,6 +176,7 @@ void transform_back(const Block& from, const Tiles& tiles, int64_t begin, int64_
         for (int64_t i = 0; i < 4; ++i)
           multiply<output_matrix>(middle[i][0], lanes, strip + (i * columns + 4 * t) * lanes, lanes);
       }
+      if (relu) rectify(strip, 4 * columns * lanes);
       write(strip, columns, images, images.channels - c, run.row, run.column, tiles.channel(images, run, c));
     });
 }
@@ -207,7 +208,8 @@ Tiles tiles_of(const Shape& y) {
 }
 
 // Many blocks of tiles, each by one thread.
-void convolve(const Images& x, const Tensor& kernels, const Tensor& bias, const Tiles& all, const Images& y) {
+void convolve(const Images& x, const Tensor& kernels, const Tensor& bias, bool relu, const Tiles& all,
+              const Images& y) {
   const int64_t blocks = divide_up(all.last, most_tiles), inputs = whole(x.channels);
   parallel_for(blocks * x.groups, 1, [&](int64_t begin, int64_t end) {
     const Tensor memory = Tensor::empty({strip_size + Block::size(inputs) + Block::size(width)}, float32);
@@ -229,7 +231,7 @@ void convolve(const Images& x, const Tensor& kernels, const Tensor& bias, const 
           Panel<float>{x.channels, panel}.multiply(n, width, {in.at(p, 0, 0), inputs, 1}, add ? to : nullptr, width, to,
                                                    width);
         }
-        transform_back(out, tiles, k, k + channels, strip, y);
+        transform_back(out, tiles, k, k + channels, relu, strip, y);
       }
     }
   });
@@ -249,10 +251,11 @@ bool pays(const ConvGeometry& g) {
   return can_compute(g) && std::min(g.weight[1], g.weight[0] / g.groups) >= 8 && tiles_of(g.y).last >= 32;
 }
 
-void conv(const ConvGeometry& g, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
+void conv(const ConvGeometry& g, const Tensor& x, const Tensor& weight, const Tensor& bias, bool relu,
+          const Tensor& y) {
   const int64_t inputs = g.weight[1], outputs = g.weight[0] / g.groups;
   convolve({pointer<float>(x), g.groups, inputs, g.x[2], g.x[3], g.padding},
-           transform_kernels(pointer<float>(weight), false, g.groups, outputs, inputs), bias, tiles_of(g.y),
+           transform_kernels(pointer<float>(weight), false, g.groups, outputs, inputs), bias, relu, tiles_of(g.y),
            {pointer<float>(y), g.groups, outputs, g.y[2], g.y[3]});
 }
 
@@ -260,7 +263,7 @@ void conv_input_gradient(const ConvGeometry& g, const Tensor& dy, const Tensor& 
   const int64_t inputs = g.weight[0] / g.groups, outputs = g.weight[1];
   const Size2d padding{2 - g.padding.height, 2 - g.padding.width};
   convolve({pointer<float>(dy), g.groups, inputs, g.y[2], g.y[3], padding},
-           transform_kernels(pointer<float>(weight), true, g.groups, outputs, inputs), {}, tiles_of(g.x),
+           transform_kernels(pointer<float>(weight), true, g.groups, outputs, inputs), {}, false, tiles_of(g.x),
            {pointer<float>(dx), g.groups, outputs, g.x[2], g.x[3]});
 }
 

@@ -11,7 +11,8 @@ bool can_compute(const ConvGeometry& geometry);
 bool pays(const ConvGeometry& geometry);
 
 /// `bias`: [K], or undefined.
-void conv(const ConvGeometry& geometry, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y);
+void conv(const ConvGeometry& geometry, const Tensor& x, const Tensor& weight, const Tensor& bias, bool relu,
+          const Tensor& y);
 void conv_input_gradient(const ConvGeometry& geometry, const Tensor& dy, const Tensor& weight, const Tensor& dx);
 void conv_weight_gradient(const ConvGeometry& geometry, const Tensor& dy, const Tensor& x, const Tensor& dweight);
 

@@ -32,6 +32,9 @@ Function conv(const ConvOptions& options = {}) {
 const std::vector<Case> cases{
     {"kernel of 1", {{2, 8, 7, 9}, {16, 8, 1, 1}, {16}}, conv()},
     {"kernel of 3, 64 channels", {{2, 64, 8, 8}, {64, 64, 3, 3}, {64}}, conv({.padding = 1})},
+    {"kernel of 1, with ReLU", {{2, 8, 7, 9}, {16, 8, 1, 1}, {16}}, conv({.relu = true})},
+    {"with ReLU", {{2, 3, 8, 7}, {4, 3, 3, 3}, {4}}, conv({.padding = 1, .relu = true})},
+    {"with ReLU, without bias", {{2, 3, 8, 7}, {4, 3, 3, 3}}, conv({.relu = true})},
     {"no bias", {{2, 3, 8, 7}, {4, 3, 3, 3}}, conv({.padding = 1})},
     {"one channel", {{3, 1, 28, 28}, {8, 1, 3, 3}, {8}}, conv({.padding = 1})},
     {"depthwise", {{2, 12, 9, 8}, {12, 1, 3, 3}, {12}}, conv({.padding = 1, .groups = 12})},

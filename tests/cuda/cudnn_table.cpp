@@ -1,6 +1,7 @@
-// Which convolutions, attentions and batch norms cuDNN has engines for, on GPUs that need not be there: the very plans
-// that the backend makes are built from the properties of a device. docs/cudnn_support.txt is compared with, or with
-// GRADUS_UPDATE_DOCS=1 written. Nothing is run. The emulated cuDNN must refuse the same wrong graphs as NVIDIA's.
+// Which convolutions, linear steps, attentions and batch norms cuDNN has engines for, on GPUs that need not be there:
+// the very plans that the backend makes are built from the properties of a device. docs/cudnn_support.txt is compared
+// with, or with GRADUS_UPDATE_DOCS=1 written. Nothing is run. The emulated cuDNN must refuse the same wrong graphs as
+// NVIDIA's.
 
 #include <doctest/doctest.h>
 
@@ -73,12 +74,15 @@ const Case cases[] = {
 struct Pass {
   char letter;
   ConvPass pass;
-  bool has_bias;
+  bool has_bias = false, has_relu = false;
+
+  ConvTask task(Dtype dtype, const ConvGeometry& geometry) const { return {pass, dtype, has_bias, has_relu, geometry}; }
 };
-constexpr Pass passes[] = {{'f', ConvPass::forward, false},
+constexpr Pass passes[] = {{'f', ConvPass::forward},
                            {'b', ConvPass::forward, true},
-                           {'i', ConvPass::input_gradient, false},
-                           {'w', ConvPass::weight_gradient, false}};
+                           {'r', ConvPass::forward, true, true},
+                           {'i', ConvPass::input_gradient},
+                           {'w', ConvPass::weight_gradient}};
 
 struct AttentionCase {
   const char* name;
@@ -102,6 +106,17 @@ const AttentionCase attentions[] = {
     {"odd lengths, causal", true, 77, 100, 64, 64},
 };
 
+struct LinearCase {
+  const char* name;
+  LinearTask task;
+};
+const LinearCase linear_steps[] = {
+    {"64 x 784 to 64 x 256", {64, 784, 256}},
+    {"768 x 128 to 768 x 512", {768, 128, 512}},
+    {"77 x 33 to 77 x 65", {77, 33, 65}},
+    {"1 x 16 to 1 x 1", {1, 16, 1}},
+};
+
 struct BatchNormCase {
   const char* name;
   Shape shape;
@@ -123,13 +138,15 @@ template <class Task> bool is_supported(const Task& task, const Descriptor& devi
 
 std::string table() {
   std::ostringstream text;
-  text << "Convolutions for which cuDNN " << CUDNN_MAJOR << '.' << CUDNN_MINOR
-       << " has an engine that is deterministic and keeps all digits of float32:\n"
-          "f forward, b forward with a bias, i input gradient, w weight gradient. Where it has none (-), bfloat16 is\n"
-          "computed in float32, and float32 by kernels of our own. Written by tests/cuda/cudnn_table.cpp from\n"
-          "NVIDIA's library, without a GPU: plans were built, not run, and a driver that only says so (no_driver.cpp)\n"
-          "has loaded what they compile. GRADUS_UPDATE_DOCS=1 writes it anew. Below the same of attention, a forward,\n"
-          "and of batch norm in training, n forward, g gradients: without an engine, by kernels of our own.\n\n";
+  text
+      << "Convolutions for which cuDNN " << CUDNN_MAJOR << '.' << CUDNN_MINOR
+      << " has an engine that is deterministic and keeps all digits of float32:\n"
+         "f forward, b forward with a bias, r with a bias and ReLU, i input gradient, w weight gradient. Where it has\n"
+         "none (-), bfloat16 is computed in float32, and float32 by kernels of our own. Written by\n"
+         "tests/cuda/cudnn_table.cpp from NVIDIA's library, without a GPU: plans were built, not run, and a driver\n"
+         "that only says so (no_driver.cpp) has loaded what they compile. GRADUS_UPDATE_DOCS=1 writes it anew. Below\n"
+         "the same of attention, a forward, of linear steps with ReLU, l forward, and of batch norm in training,\n"
+         "n forward, g gradients: without an engine, by kernels of our own and cuBLAS.\n\n";
   text << std::left << std::setw(41) << "tensors row by row" << std::right;
   std::vector<Descriptor> devices;
   for (const Gpu& gpu : gpus) {
@@ -148,13 +165,17 @@ std::string table() {
       add_row(dtype, each.name, [&](const Descriptor& device) {
         std::string letters;
         for (const Pass& pass : passes)
-          letters += is_supported(ConvTask{pass.pass, dtype, pass.has_bias, each.geometry}, device) ? pass.letter : '-';
+          letters += is_supported(pass.task(dtype, each.geometry), device) ? pass.letter : '-';
         return letters;
       });
   text << '\n';
   for (const AttentionCase& each : attentions)
     add_row(AttentionTask::dtype, each.name,
             [&](const Descriptor& device) { return is_supported(each.task(), device) ? 'a' : '-'; });
+  text << '\n';
+  for (const LinearCase& each : linear_steps)
+    add_row(LinearTask::dtype, each.name,
+            [&](const Descriptor& device) { return is_supported(each.task, device) ? 'l' : '-'; });
   text << '\n';
   for (const BatchNormCase& each : batch_norms)
     add_row(BatchNormTask::dtype, each.name, [&](const Descriptor& device) {
@@ -189,9 +210,8 @@ TEST_CASE("cudnn: wrong graphs are refused") {
   const Descriptor device = properties(gpus[1]);
   const auto accepts = [&](const ConvGeometry& geometry) {
     int accepted = 0;
-    for (const Pass& pass : passes)
-      accepted += is_supported(ConvTask{pass.pass, float32, pass.has_bias, geometry}, device);
-    CHECK((accepted == 0 || accepted == 4));
+    for (const Pass& pass : passes) accepted += is_supported(pass.task(float32, geometry), device);
+    CHECK((accepted == 0 || accepted == 5));
     return accepted > 0;
   };
   const ConvGeometry right{{16, 32, 28, 28}, {64, 8, 3, 3}, {16, 64, 28, 28}, 1, 1, 1, 4};

@@ -1,5 +1,6 @@
-// Softmax, cross-entropy, dropout and the normalisations on the GPU (or the emulated one) against the CPU, at sizes
-// that the operations' samples do not reach: long, odd, single, many and no rows, and numbers that are not finite.
+// Softmax, cross-entropy, dropout, linear steps with ReLU and the normalisations on the GPU (or the emulated one)
+// against the CPU, at sizes that the operations' samples do not reach: long, odd, single, many and no rows, and numbers
+// that are not finite.
 
 #include <doctest/doctest.h>
 
@@ -10,6 +11,7 @@
 #include "ops/create.h"
 #include "ops/join.h"
 #include "ops/loss.h"
+#include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/reduce.h"
 #include "ops/softmax.h"
@@ -237,6 +239,44 @@ TEST_CASE("cuda rows: batch norm by cuDNN") {
       CHECK(distance(here(mean), full({8}, value)) <= 1e-6);
       CHECK(distance(here(variance), full({8}, nothing)) <= 1e-11);
       CHECK(distance(here(grad(sum(y), x)), full({6, 8}, nothing)) <= 1e-3);
+    }
+  };
+  for (const char* engines : {"all", "float32"}) with_cudnn_engines(engines, [&] { compare_all(engines); });
+}
+
+TEST_CASE("cuda rows: linear steps with ReLU") {
+  const auto compare_all = [](const std::string& engines) {
+    manual_seed(8);
+    struct Sizes {
+      int64_t rows, features, outputs;
+    };
+    for (const auto& [rows, features, outputs] :
+         std::vector<Sizes>{{64, 48, 32}, {1, 16, 16}, {77, 33, 65}, {5, 1, 3}, {4, 0, 3}}) {
+      CAPTURE(rows);
+      const Inputs x{uniform({rows, features}, -1, 1, float64), uniform({outputs, features}, -1, 1, float64),
+                     uniform({outputs}, -1, 1, float64)};
+      const int64_t runs = engines == "all" && features > 0;  // forward, in bfloat16, which is computed twice
+      const auto with_relu = [](const Inputs& in) { return linear(in[0], in[1], in[2], {.relu = true}); };
+      check_cudnn_runs(2 * runs, [&] { compare(with_relu, x, 2); });
+      // Operands that do not lie row by row, or begin at odd places.
+      const Inputs turned{contiguous(t(x[0])), contiguous(t(x[1])), cat({x[2], x[2]})};
+      check_cudnn_runs(2 * runs, [&] {
+        compare(
+            [&](const Inputs& in) {
+              return with_relu({t(in[0]), t(in[1]), narrow(in[2], 0, x[2].numel() / 2, x[2].numel())});
+            },
+            turned, 2);
+      });
+      check_cudnn_runs(0, [&] {
+        compare([](const Inputs& in) { return linear(in[0], in[1], {}, {.relu = true}); }, {x[0], x[1]}, 2);
+      });
+    }
+    const Tensor numbers = to(Tensor({1, NAN, -1}, {3, 1}), gpu), one = ones({1, 1}, float32, gpu);
+    for (Dtype dtype : dtypes) {
+      const Tensor y = here(linear(to(numbers, dtype), to(one, dtype), zeros({1}, dtype, gpu), {.relu = true}));
+      CHECK(y.at(0) == 1);
+      CHECK(std::isnan(y.at(1)));
+      CHECK(y.at(2) == 0);
     }
   };
   for (const char* engines : {"all", "float32"}) with_cudnn_engines(engines, [&] { compare_all(engines); });
