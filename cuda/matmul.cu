@@ -123,7 +123,7 @@ void multiply(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose
 void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& bias, bool relu,
             const Tensor& y) {
   if (y.numel() == 0) return;
-  if (relu && y.dim() == 2 && !transpose_a && transpose_b && bias.defined() && run_cudnn(a, b, bias, y)) return;
+  if (relu && y.dim() == 2 && !transpose_a && transpose_b && run_cudnn(a, b, bias, y)) return;
   multiply(a, transpose_a, b, transpose_b, bias, y);
   if (relu) rectify(y);
 }

@@ -13,7 +13,7 @@ struct ConvLayerOptions {
   Size2d dilation = 1;
   int64_t groups = 1;
   bool bias = true;
-  bool relu = false;  ///< of the result, in the same step
+  bool relu = false;  ///< of the result: in the same step, if there is a bias
 };
 
 /// What Conv1d and Conv2d consist of.

@@ -9,7 +9,7 @@ namespace gradus::nn {
 
 struct LinearLayerOptions {
   bool bias = true;
-  bool relu = false;  ///< of the result, in the same step
+  bool relu = false;  ///< of the result: in the same step, if there is a bias
 };
 
 /// y = x·Wᵀ + b, or relu of it, for x: [..., in] and y: [..., out].

@@ -16,12 +16,17 @@ namespace {
 // two for gradients, to any order.
 using kernel::ConvGeometry;
 
+Tensor convolution(const ConvGeometry& geometry, const Tensor& input, const Tensor& kernel, const Tensor& bias,
+                   bool with_relu) {
+  const Tensor result = Tensor::empty(geometry.y, input.dtype(), input.device());
+  kernels(input).conv(geometry, input, kernel, bias, with_relu, result);
+  return result;
+}
+
 struct Conv : ConvGeometry {
   static constexpr Info info{"conv2d", "conv2d($0, $1)"};
   Tensor forward(const Tensor& input, const Tensor& kernel) const {
-    const Tensor result = Tensor::empty(y, input.dtype(), input.device());
-    kernels(input).conv(*this, input, kernel, {}, false, result);
-    return result;
+    return convolution(*this, input, kernel, {}, false);
   }
   auto backward(const Tensor& dy, const Tensor& input, const Tensor& kernel) const;
 };
@@ -29,9 +34,7 @@ struct Conv : ConvGeometry {
 struct ConvWithBias : ConvGeometry {
   static constexpr Info info{"conv2d", "conv2d($0, $1) + $2"};
   Tensor forward(const Tensor& input, const Tensor& kernel, const Tensor& bias) const {
-    const Tensor result = Tensor::empty(y, input.dtype(), input.device());
-    kernels(input).conv(*this, input, kernel, bias, false, result);
-    return result;
+    return convolution(*this, input, kernel, bias, false);
   }
   auto backward(const Tensor& dy, const Tensor& input, const Tensor& kernel, Unused) const;
 };
@@ -39,9 +42,7 @@ struct ConvWithBias : ConvGeometry {
 struct ConvRelu : ConvGeometry {
   static constexpr Info info{"conv2d", "relu(conv2d($0, $1) + $2)"};
   Tensor forward(const Tensor& input, const Tensor& kernel, const Tensor& bias) const {
-    const Tensor result = Tensor::empty(y, input.dtype(), input.device());
-    kernels(input).conv(*this, input, kernel, bias, true, result);
-    return result;
+    return convolution(*this, input, kernel, bias, true);
   }
   auto backward(const Tensor& dy, const Tensor& input, const Tensor& kernel, Unused, const SavedOutput& output) const;
 };

@@ -12,7 +12,7 @@ struct ConvOptions {
   Padding padding = 0;
   Size2d dilation = 1;  ///< how far apart the inputs under the kernel lie
   int64_t groups = 1;   ///< the channels are cut into so many parts that know nothing of each other
-  bool relu = false;    ///< of the result, in the same step
+  bool relu = false;    ///< of the result: in the same step, if there is a bias
 };
 
 /// x: [N, C, H, W], weight: [K, C / groups, kernel height, kernel width], bias: [K] or undefined → [N, K, …].

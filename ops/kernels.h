@@ -134,9 +134,9 @@ struct Kernels {
 
   // Products
 
-  /// y = a·b + bias, each factor transposed if it says so, and bias (undefined: none) added to each row; `relu`: with
-  /// zeros in place of negative numbers. a: [m, k] or [batch, m, k], b: [k, n] or [batch, k, n], bias: [n], of one
-  /// dtype.
+  /// y = a·b + bias, each factor transposed if it says so, and bias (undefined: none) added to each row; with a bias,
+  /// `relu` puts zeros in place of negative numbers. a: [m, k] or [batch, m, k], b: [k, n] or [batch, k, n], bias: [n],
+  /// of one dtype.
   void (&matmul)(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& bias, bool relu,
                  const Tensor& y);
   /// `bias`: [K], or undefined: then there is no relu.

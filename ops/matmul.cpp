@@ -38,13 +38,17 @@ struct MatMul {
 };
 
 /// x: [rows, in], weight: [out, in], bias: [out].
+Tensor multiply_and_add(const Tensor& x, const Tensor& weight, const Tensor& bias, bool with_relu) {
+  const Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.dtype(), x.device());
+  kernels(y).matmul(x, false, weight, true, bias, with_relu, y);
+  return y;
+}
+
 struct Linear {
   static constexpr Info info{"linear", "$0 · $1ᵀ + $2"};
 
   Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
-    const Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.dtype(), x.device());
-    kernels(y).matmul(x, false, weight, true, bias, false, y);
-    return y;
+    return multiply_and_add(x, weight, bias, false);
   }
   auto backward(const Tensor& dy, const Tensor& x, const Tensor& weight, Unused) const {
     return std::tuple([&] { return apply(MatMul{}, dy, weight); },
@@ -58,9 +62,7 @@ struct LinearRelu {
   static constexpr Info info{"linear", "relu($0 · $1ᵀ + $2)"};
 
   Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
-    const Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.dtype(), x.device());
-    kernels(y).matmul(x, false, weight, true, bias, true, y);
-    return y;
+    return multiply_and_add(x, weight, bias, true);
   }
   auto backward(const Tensor& dy, const Tensor& x, const Tensor& weight, Unused, const SavedOutput& y) const {
     const Tensor dsum = relu_backward(dy, y);

@@ -11,7 +11,7 @@ namespace gradus {
 Tensor matmul(const Arg& a, const Arg& b);
 
 struct LinearOptions {
-  bool relu = false;  ///< of the result, in the same step
+  bool relu = false;  ///< of the result: in the same step, if there is a bias
 };
 
 /// x·weightᵀ + bias in one step. x: […, in], weight: [out, in], bias: [out] or undefined → […, out].

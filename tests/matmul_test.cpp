@@ -180,9 +180,9 @@ TEST_CASE("linear: ReLU in the same step has the bits of a step of its own, and 
                                           {200, 300, 301},
                                           {0, 3, 4},
                                           {4, 0, 3}}) {
-        CAPTURE(rows);
         set_num_threads(threads);
         const Tensor x = to(randn({rows, in}), dtype).requires_grad();
+        CAPTURE(x.shape());
         const Tensor weight = to(randn({out, in}), dtype).requires_grad();
         const Tensor bias = to(randn({out}), dtype).requires_grad(), dy = to(randn({rows, out}), dtype);
         const auto results = [&](const Tensor& y) {

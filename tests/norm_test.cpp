@@ -65,6 +65,27 @@ TEST_CASE("batch norm: gradients are right at sizes that fill several blocks") {
   CHECK(gradcheck([&](auto in, auto v, auto o) { return sum(layer_norm(in, {500}, v, o) * factor); }, x, w, b));
 }
 
+TEST_CASE("normalisation of tensors larger than the caches: values and gradients of float32 are those of float64") {
+  manual_seed(6);
+  const auto check = [](const Shape& shape, int64_t channels, const auto& f) {
+    const Tensor x = randn(shape, float64), w = randn({channels}, float64), b = randn({channels}, float64);
+    const Tensor dy = randn(shape, float64);
+    std::vector<Tensor> results[2];
+    for (const Dtype dtype : {float64, float32}) {
+      std::vector<Tensor> in;
+      for (const Tensor& each : {x, w, b}) in.push_back(to(each, dtype).detach().requires_grad());
+      const Tensor y = f(in[0], in[1], in[2]);
+      std::vector<Tensor>& all = results[dtype == float32] = grad({y}, in, {}, {to(dy, dtype)});
+      all.push_back(y.detach());
+    }
+    for (size_t i = 0; i < results[0].size(); ++i)  // those of weight and bias are sums of thousands
+      CHECK(distance(results[1][i], results[0][i]) < (i == 1 || i == 2 ? 5e-4 : 2e-5));
+  };
+  check({4200, 513}, 513, [](auto x, auto w, auto b) { return layer_norm(x, {513}, w, b); });
+  check({70, 160, 15, 15}, 160, training_norm);
+  check({9000, 250}, 250, training_norm);
+}
+
 TEST_CASE("normalisation stays accurate far from 0") {
   manual_seed(3);
   const Tensor x = normal({64, 8, 30, 30}, 1e4, 1), exact = to(x, float64);

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <random>
 
@@ -142,6 +143,34 @@ TEST_CASE("reductions: NaN, infinities, ties and single elements") {
   const Tensor zero = zeros({3}).requires_grad();
   norm(zero).backward();
   CHECK(zero.grad().to_vector<int>() == std::vector{0, 0, 0});
+}
+
+TEST_CASE("reductions: extremes and NaN anywhere in rows and in one long run; int64, whole blocks and a rest") {
+  manual_seed(3);
+  for (const Shape& shape : {Shape{5, 40}, Shape{6, 2100}, Shape{16 * 8192}, Shape{16 * 8192 + 5}})
+    for (const Dtype dtype : {float32, float64, int64}) {
+      const Tensor x = dtype == int64 ? randint(-1000, 1000, shape) : randn(shape, dtype);
+      const int64_t n = shape.back(), rows = x.numel() / n;
+      const std::vector<double> all = x.to_vector<double>();
+      const auto row = [&](int64_t i) { return std::vector<double>(all.begin() + i * n, all.begin() + (i + 1) * n); };
+      const Tensor total = sum(x, -1), largest = amax(x, -1), smallest = amin(x, -1);
+      for (int64_t i = 0; i < rows; ++i) {
+        const std::vector<double> values = row(i);
+        const double expected = std::accumulate(values.begin(), values.end(), 0.);
+        CHECK(std::abs(total.at(i) - expected) <= (dtype == int64 ? 0 : dtype == float64 ? 1e-11 : 1e-4));
+        CHECK(largest.at(i) == *std::ranges::max_element(values));
+        CHECK(smallest.at(i) == *std::ranges::min_element(values));
+      }
+      if (dtype == int64) continue;
+      for (const int64_t place : {int64_t(0), int64_t(5), n / 2, n - 1}) {
+        std::vector<double> values = all;
+        values[size_t(place)] = NAN;
+        const Tensor y(values, shape, dtype), high = amax(y, -1), low = amin(y, -1);
+        CHECK(std::isnan(high.at(0)));
+        CHECK(std::isnan(low.at(0)));
+        for (int64_t i = 1; i < rows; ++i) CHECK(high.at(i) == largest.at(i));
+      }
+    }
 }
 
 TEST_CASE("reductions: a variance far from zero keeps its digits") {

@@ -127,6 +127,9 @@ void run_pointwise(const Object& step, const std::vector<Operand>& x, const Oper
   const Sizes dims = y.tensor->dims();
   const std::int64_t axis =
       step.object(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR).get<std::int64_t>(CUDNN_ATTR_POINTWISE_AXIS);
+  const bool keeps_nan =
+      step.object(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR).get<int>(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION) ==
+      CUDNN_PROPAGATE_NAN;
   Sizes along(dims.size(), 0);  // the steps of an index along the axis
   std::vector<std::vector<float>> values;
   std::vector<Sizes> steps;
@@ -146,7 +149,9 @@ void run_pointwise(const Object& step, const std::vector<Operand>& x, const Oper
       case CUDNN_POINTWISE_DIV: result[i] = value(0) / value(1); break;
       case CUDNN_POINTWISE_EXP: result[i] = std::exp(value(0)); break;
       case CUDNN_POINTWISE_LOG: result[i] = std::log(value(0)); break;
-      case CUDNN_POINTWISE_RELU_FWD: result[i] = value(0) <= 0 ? 0 : value(0); break;  // NaN stays
+      case CUDNN_POINTWISE_RELU_FWD:
+        result[i] = value(0) > 0 || (keeps_nan && std::isnan(value(0))) ? value(0) : 0;
+        break;
       case CUDNN_POINTWISE_CMP_GE: result[i] = value(0) >= value(1); break;
       case CUDNN_POINTWISE_GEN_INDEX: result[i] = static_cast<float>(position(dims, along, at)); break;
       default: result[i] = value(2) != 0 ? value(0) : value(1);  // select

@@ -24,6 +24,7 @@ template <> template <> inline PacketOf<double> scalar_sqrt_op<double>::packetOp
   return exact_sqrt<double>(x);
 }
 
+#ifdef EIGEN_VECTORIZE
 // Exponentials that are 0 where those of Eigen's packets stop at the smallest normal numbers, even at −∞.
 template <class T, class P> P zero_where_tiny(const P& x, const P& exponential) {
   const T least = T(std::log(std::numeric_limits<T>::min()));
@@ -50,6 +51,7 @@ template <> template <> inline PacketOf<float> scalar_exp_op<float>::packetOp(co
 template <> template <> inline PacketOf<double> scalar_exp_op<double>::packetOp(const PacketOf<double>& x) const {
   return zero_where_tiny<double>(x, pexp(x));
 }
+#endif
 
 // Eigen's powers of −0 and −∞ lack the sign that odd exponents leave.
 template <class T> struct signed_pow_op : binary_op_base<T, T> {

@@ -31,8 +31,8 @@ struct Minimum {
 // The widest type in which partial results are combined.
 template <class T> using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
 
-constexpr int64_t block =
-    8192;  // elements of one long run that are reduced on their own; fixed, so that rounding is, too
+// So many elements of one long run are reduced on their own; fixed, so that rounding is, too.
+constexpr int64_t block = 8192;
 
 // Reduces `together` runs of n elements, the first from element `begin` on. They are read side by side, since a core
 // gets a third more bytes a second from memory where it loads ahead in several places.
@@ -40,12 +40,13 @@ template <class R, class T, int together, class Read>
 void reduce_together(const Read& read, int64_t begin, int64_t n, T scale, T* out) {
   using Lanes = Eigen::Array<T, 16, 1>;
   using Total = Eigen::Array<Wide<T>, 1, 1>;
-  alignas(64) T buffers[together][chunk];
+  constexpr int64_t piece = chunk / 4;  // the buffers of four runs stay in the L1 cache, too
+  alignas(64) T buffers[together][piece];
   const T* from[together];
   Total totals[together];
   for (Total& total : totals) total = R::template identity<Wide<T>>;
-  for (int64_t i = 0; i < n; i += chunk) {
-    const int64_t length = std::min(chunk, n - i), whole = length / Lanes::SizeAtCompileTime * Lanes::SizeAtCompileTime;
+  for (int64_t i = 0; i < n; i += piece) {
+    const int64_t length = std::min(piece, n - i), whole = length / Lanes::SizeAtCompileTime * Lanes::SizeAtCompileTime;
     Lanes lanes[together];
     for (int run = 0; run < together; ++run) {
       from[run] = read(begin + run * n + i, length, buffers[run]);
@@ -66,6 +67,10 @@ void reduce_together(const Read& read, int64_t begin, int64_t n, T scale, T* out
 // Reduces runs [begin, end) of n elements each.
 template <class R, class T, class Read>
 void reduce_runs(const Read& read, int64_t begin, int64_t end, int64_t n, T scale, T* out) {
+  constexpr int64_t few = 64;  // elements are not worth it
+  alignas(64) T buffer[few];
+  for (; n > 0 && n <= few && begin < end; ++begin)
+    out[begin] = T(R::over(In<T>(read(begin * n, n, buffer), n))) * scale;
   for (; begin + 4 <= end; begin += 4) reduce_together<R, T, 4>(read, begin * n, n, scale, out + begin);
   for (; begin < end; ++begin) reduce_together<R, T, 1>(read, begin * n, n, scale, out + begin);
 }

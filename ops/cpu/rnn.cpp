@@ -48,10 +48,10 @@ template <bool relu> struct Rnn {
 struct Lstm {
   template <class T> static void forward(const Row<T>& row) {
     Out<T> i = row.value(0), f = row.value(1), g = row.value(2), o = row.value(3);
-    i = row.sum(0).logistic();
-    f = row.sum(1).logistic();
+    i = sigmoid(row.sum(0));
+    f = sigmoid(row.sum(1));
     g = row.sum(2).tanh();
-    o = row.sum(3).logistic();
+    o = sigmoid(row.sum(3));
     Out<T> h(row.after, row.n), c(row.after + row.plane, row.n);
     c = f * In<T>(row.before + row.plane, row.n) + i * g;
     h = o * c.tanh();
@@ -75,8 +75,8 @@ struct Lstm {
 struct Gru {
   template <class T> static void forward(const Row<T>& row) {
     Out<T> r = row.value(0), z = row.value(1), n = row.value(2), u = row.value(3), h(row.after, row.n);
-    r = row.sum(0).logistic();
-    z = row.sum(1).logistic();
+    r = sigmoid(row.sum(0));
+    z = sigmoid(row.sum(1));
     u = In<T>(row.hidden + 2 * row.n, row.n) + In<T>(row.bias + 2 * row.n, row.n);
     n = (In<T>(row.gates + 2 * row.n, row.n) + r * u).tanh();
     h = n + z * (In<T>(row.before, row.n) - n);

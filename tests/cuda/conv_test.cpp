@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "core/tape.h"
 #include "ops/create.h"
 #include "ops/view.h"
@@ -117,6 +119,18 @@ void compare_all(const char* engines) {
 }
 
 }  // namespace
+
+TEST_CASE("cuda: ReLU of a convolution keeps NaN") {
+  for (const char* engines : {"all", "none"})
+    with_cudnn_engines(engines, [] {
+      const Tensor x = Tensor({1, NAN, -1}, {3, 1, 1, 1}), weight = ones({1, 1, 1, 1}), bias = zeros({1});
+      const auto on_gpu = [](const Tensor& each) { return to(each, Device::cuda()); };
+      const Tensor y = to(conv2d(on_gpu(x), on_gpu(weight), on_gpu(bias), {.relu = true}), Device::cpu());
+      CHECK(y.at(0) == 1);
+      CHECK(std::isnan(y.at(1)));
+      CHECK(y.at(2) == 0);
+    });
+}
 
 TEST_CASE("cuda: convolutions by cuDNN") { compare_all("all"); }
 

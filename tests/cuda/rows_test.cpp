@@ -252,9 +252,9 @@ TEST_CASE("cuda rows: linear steps with ReLU") {
     };
     for (const auto& [rows, features, outputs] :
          std::vector<Sizes>{{64, 48, 32}, {1, 16, 16}, {77, 33, 65}, {5, 1, 3}, {4, 0, 3}}) {
-      CAPTURE(rows);
       const Inputs x{uniform({rows, features}, -1, 1, float64), uniform({outputs, features}, -1, 1, float64),
                      uniform({outputs}, -1, 1, float64)};
+      CAPTURE(x[1].shape());
       const int64_t runs = engines == "all" && features > 0;  // forward, in bfloat16, which is computed twice
       const auto with_relu = [](const Inputs& in) { return linear(in[0], in[1], in[2], {.relu = true}); };
       check_cudnn_runs(2 * runs, [&] { compare(with_relu, x, 2); });
