@@ -67,7 +67,7 @@ void reduce_together(const Read& read, int64_t begin, int64_t n, T scale, T* out
 // Reduces runs [begin, end) of n elements each.
 template <class R, class T, class Read>
 void reduce_runs(const Read& read, int64_t begin, int64_t end, int64_t n, T scale, T* out) {
-  constexpr int64_t few = 64;  // elements are not worth it
+  constexpr int64_t few = 64;  // of so few elements, runs are reduced one by one
   alignas(64) T buffer[few];
   for (; n > 0 && n <= few && begin < end; ++begin)
     out[begin] = T(R::over(In<T>(read(begin * n, n, buffer), n))) * scale;

@@ -18,21 +18,16 @@ namespace gradus::cpu {
 /// stores are faster for 4 MiB, slower from 8 MiB on. Lines that are written in parts take several times as long.
 constexpr size_t streamed_bytes = 8 << 20;
 
-template <class P> void store_past_caches(void* to, const P& packet) {
-#ifdef __SSE2__
-  __m128i parts[sizeof(P) / sizeof(__m128i)];
-  std::memcpy(parts, &packet, sizeof(P));
-  for (const __m128i& part : parts) _mm_stream_si128(static_cast<__m128i*>(to) + (&part - parts), part);
-#else
-  std::memcpy(to, &packet, sizeof(P));
-#endif
-}
-
-/// How Eigen assigns such a result; Eigen::internal::assign_op with other stores.
+/// How Eigen assigns such a result, which begins at a cache line: Eigen::internal::assign_op with other stores.
 template <class T> struct StreamOp : Eigen::internal::assign_op<T, T> {
   template <int alignment, class P> void assignPacket(T* to, const P& packet) const {
-    if constexpr (alignment % sizeof(P) == 0 && alignment > 0) store_past_caches(to, packet);
-    else Eigen::internal::pstoret<T, P, alignment>(to, packet);
+#ifdef __SSE2__
+    __m128i parts[sizeof(P) / sizeof(__m128i)];
+    std::memcpy(parts, &packet, sizeof(P));
+    for (const __m128i& part : parts) _mm_stream_si128(reinterpret_cast<__m128i*>(to) + (&part - parts), part);
+#else
+    std::memcpy(to, &packet, sizeof(P));
+#endif
   }
 };
 
