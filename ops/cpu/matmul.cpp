@@ -26,8 +26,10 @@ void tiny_product(int64_t m, int64_t n, int64_t k, const MatrixView<T> a, const 
   }
   if (k > 0 && n < width && m >= width && a.row == 1 && a.column != 1) {
     tiny_product<T>(n, m, k, {b.data, b.column, b.row}, {a.data, a.column, 1}, nullptr, copy);
-    for (int64_t i = 0; i < m; ++i)
-      for (int64_t j = 0; j < n; ++j) y[i * n + j] = copy[j * m + i] + (bias ? bias[j] : T(0));
+    for (int64_t j = 0; j < n; ++j) {
+      const T added = bias ? bias[j] : T(0);
+      for (int64_t i = 0; i < m; ++i) y[i * n + j] = copy[j * m + i] + added;
+    }
     return;
   }
   const int64_t vectors = b.column == 1 ? n / width * width : 0;               // columns taken so
@@ -39,6 +41,7 @@ void tiny_product(int64_t m, int64_t n, int64_t k, const MatrixView<T> a, const 
       for (int64_t l = 0; l < k; ++l) sum += row[l * a.column] * Eigen::Map<const Vector>(b.data + l * b.row + j);
       Eigen::Map<Vector>(y + j) = sum;
     }
+    if (vectors == n) continue;
     const T* column = b.data + vectors * b.column;
     if (!dotted && n - vectors > k) {  // few terms: each is added to all columns
       for (int64_t j = vectors; j < n; ++j) y[j] = bias ? bias[j] : T(0);
