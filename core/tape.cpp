@@ -156,8 +156,9 @@ void require_recorded(const Tensor& output) {
 }
 
 Tensor one_for(const Tensor& output) {  // of the shape of an output with one element
-  const Tensor one(1, output.dtype());
-  return one.alias(output.shape(), contiguous_strides(output.shape()), 0).copied_to(output.device());
+  const Tensor one = Tensor::empty(output.shape(), output.dtype());
+  visit(output.dtype(), [&]<class T>() { *static_cast<T*>(one.storage()->data()) = convert<T>(1); });
+  return one.copied_to(output.device());
 }
 
 void check_seed(const Tensor& output, const Tensor& seed) {

@@ -9,21 +9,20 @@ namespace {
 struct Mlp {
   nn::Linear first, second, third;
   Mlp(int64_t in, int64_t hidden1, int64_t hidden2, int64_t out)
-      : first(in, hidden1), second(hidden1, hidden2), third(hidden2, out) {}
-  Tensor operator()(const Tensor& x) const { return third(relu(second(relu(first(x))))); }
+      : first(in, hidden1, {.relu = true}), second(hidden1, hidden2, {.relu = true}), third(hidden2, out) {}
+  Tensor operator()(const Tensor& x) const { return third(second(first(x))); }
   GRADUS_FIELDS(first, second, third)
 };
 
 struct Cnn {
-  nn::Conv2d conv1{1, workloads::cnn::channels1, 3, {.padding = 1}};
-  nn::Conv2d conv2{workloads::cnn::channels1, workloads::cnn::channels2, 3, {.padding = 1}};
-  nn::Linear hidden{workloads::cnn::features, workloads::cnn::hidden};
+  nn::Conv2d conv1{1, workloads::cnn::channels1, 3, {.padding = 1, .relu = true}};
+  nn::Conv2d conv2{workloads::cnn::channels1, workloads::cnn::channels2, 3, {.padding = 1, .relu = true}};
+  nn::Linear hidden{workloads::cnn::features, workloads::cnn::hidden, {.relu = true}};
   nn::Linear out{workloads::cnn::hidden, workloads::classes};
 
   Tensor operator()(const Tensor& image) const {
-    Tensor x = max_pool2d(relu(conv1(image)), 2);
-    x = max_pool2d(relu(conv2(x)), 2);
-    return out(relu(hidden(flatten(x, 1))));
+    const Tensor x = max_pool2d(conv2(max_pool2d(conv1(image), 2)), 2);
+    return out(hidden(flatten(x, 1)));
   }
   GRADUS_FIELDS(conv1, conv2, hidden, out)
 };
