@@ -21,7 +21,7 @@ Recurrence rnn_with(Nonlinearity nonlinearity) {
 void require_input(const Tensor& x, const char* expected, int dims, int64_t input_size) {
   if (x.dim() != dims || x.shape().back() != input_size)
     fail("x is " + to_string(x.shape()) + "; it must be [" + expected + ", " + std::to_string(input_size) + "]" +
-         (dims == 3 ? " or [T, " + std::to_string(input_size) + "]" : ""));
+         (dims == 3 ? " or [T, " : " or [") + std::to_string(input_size) + "]");
 }
 
 void require_state(const char* name, const Tensor& state, const Shape& shape) {
@@ -29,13 +29,22 @@ void require_state(const char* name, const Tensor& state, const Shape& shape) {
     fail(std::string(name) + " is " + to_string(state.shape()) + "; it must be " + to_string(shape));
 }
 
-// One step of a cell. The state is [B, hidden_size] each.
+// One step of a cell. The state is [B, hidden_size] each, the result [number of states, B, hidden_size].
 Tensor step(const char* name, Recurrence recurrence, const RecurrentWeights& weights, const Arg& x,
             const LSTMState& state) {
   const Scope scope(name, x.where());
-  require_input(*x, "B", 2, weights.weight_ih.size(1));
+  const int64_t input_size = weights.weight_ih.size(1), hidden_size = weights.weight_hh.size(1);
+  if (x->shape() == Shape{input_size}) {  // not a batch
+    const auto batch_of = [&](const char* what, const Tensor& part) {
+      require_state(what, part, {hidden_size});
+      return part.defined() ? unsqueeze(part, 0) : part;
+    };
+    const LSTMState states{batch_of("h", state.h), batch_of("c", state.c)};
+    return squeeze(step(name, recurrence, weights, unsqueeze(x, 0), states), 1);
+  }
+  require_input(*x, "B", 2, input_size);
   const Tensor gates = linear(x, weights.weight_ih, weights.bias_ih);
-  const Shape shape{x->size(0), weights.weight_hh.size(1)};
+  const Shape shape{x->size(0), hidden_size};
   std::vector<Tensor> states;
   const auto add = [&](const char* what, const Tensor& part) {
     require_state(what, part, shape);

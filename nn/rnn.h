@@ -1,6 +1,6 @@
 #pragma once
-// Recurrent layers: Elman's RNN, the LSTM and the GRU, over whole sequences and step by step; see ops/rnn.h. RNN, LSTM
-// and GRU also take a single sequence x: [T, input_size]; all states and results are then without B.
+// Recurrent layers: Elman's RNN, the LSTM and the GRU, over whole sequences and step by step; see ops/rnn.h. All also
+// take what is no batch, x: [T, input_size], or [input_size] for a cell; states and results are then without B.
 
 #include <string>
 #include <vector>

@@ -86,6 +86,25 @@ TEST_CASE("rnn: a layer over a sequence is its cell step by step") {
                  lstm(x, {.h_0 = zeros({1, 3, 6}, float64), .c_0 = zeros({1, 3, 6}, float64)}).output) == 0);
 }
 
+TEST_CASE("rnn: a cell without a batch computes what it does of a batch of one") {
+  manual_seed(3);
+  const Tensor x = randn({4}), h = randn({6}), c = randn({6});
+  const auto row = [](const Tensor& t) { return unsqueeze(t, 0); };
+  const auto same = [](const Tensor& alone, const Tensor& in_batch) {
+    CHECK(alone.shape() == Shape{6});
+    CHECK(distance(alone, squeeze(in_batch, 0)) == 0);
+  };
+  const nn::RNNCell rnn(4, 6);
+  same(rnn(x), rnn(row(x)));
+  same(rnn(x, h), rnn(row(x), row(h)));
+  const nn::GRUCell gru(4, 6);
+  same(gru(x, h), gru(row(x), row(h)));
+  const nn::LSTMCell lstm(4, 6);
+  const nn::LSTMState alone = lstm(x, {h, c}), in_batch = lstm(row(x), {row(h), row(c)});
+  same(alone.h, in_batch.h);
+  same(alone.c, in_batch.c);
+}
+
 TEST_CASE("rnn: an LSTM by hand") {
   nn::LSTMCell cell(1, 1, {.bias = false});
   cell.weight_ih = Tensor({0.5, -1, 2, 1}, {4, 1}, float64);
@@ -275,7 +294,10 @@ TEST_CASE("rnn: errors") {
         "LSTM: input_size is 0 and hidden_size 4; both must be at least 1 (here)");
   CHECK(error_here([] { nn::GRU(3, 4, {.num_layers = 0}); }) ==
         "GRU: num_layers is 0 and dropout 0.000000; there must be a layer, and dropout must be a probability (here)");
-  CHECK(error_here([] { nn::GRUCell(3, 4)(zeros({3})); }) == "GRUCell: x is [3]; it must be [B, 3] (here)");
+  CHECK(error_here([] { nn::GRUCell(3, 4)(zeros({4})); }) == "GRUCell: x is [4]; it must be [B, 3] or [3] (here)");
+  CHECK(error_here([] {
+          nn::LSTMCell(3, 4)(zeros({3}), {zeros({4}), zeros({1, 4})});
+        }) == "LSTMCell: c is [1, 4]; it must be [4] (here)");
   CHECK(error_here([] {
           nn::LSTMCell(3, 4)(zeros({2, 3}), {zeros({2, 4}), zeros({2, 3})});
         }) == "LSTMCell: c is [2, 3]; it must be [2, 4] (here)");
