@@ -30,16 +30,19 @@ int64_t page_faults() {
 
 template <class Net, class Loss> void check_steady(const Net& net, Loss&& loss) {
   optim::AdamW optimizer(parameters(net), {.lr = 1e-3});
+  // It is left to chance when several threads first need their memory at once: the steps may take a while to be steady.
   int64_t asked = 0, touched = 0;
-  for (int step = 0; step < 12; ++step) {
-    if (step == 6) asked = allocator_statistics().system_allocations, touched = page_faults();
+  int steady = 0;
+  for (int step = 0; step < 100 && steady < 10; ++step) {
     optimizer.zero_grad();
     loss().backward();
     optimizer.step();
+    const int64_t now = allocator_statistics().system_allocations;
+    if (now == asked) ++steady;
+    else steady = 0, asked = now, touched = page_faults();
   }
-  touched = page_faults() - touched;
-  CHECK(allocator_statistics().system_allocations == asked);
-  CHECK(touched < 64);  // stacks and the like may still grow by a few; one block from the system a step has 6 x 32
+  CHECK(steady == 10);
+  CHECK(page_faults() - touched < 96);  // stacks and the like may still grow; one block from the system a step has 320
 }
 
 }  // namespace
