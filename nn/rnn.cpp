@@ -29,17 +29,20 @@ void require_state(const char* name, const Tensor& state, const Shape& shape) {
     fail(std::string(name) + " is " + to_string(state.shape()) + "; it must be " + to_string(shape));
 }
 
+// What one sequence, or one input of a cell, begins with, as a batch of one.
+Tensor batch_of_one(const char* name, const Tensor& state, const Shape& shape, int64_t dim) {
+  require_state(name, state, shape);
+  return state.defined() ? unsqueeze(state, dim) : state;
+}
+
 // One step of a cell. The state is [B, hidden_size] each, the result [number of states, B, hidden_size].
 Tensor step(const char* name, Recurrence recurrence, const RecurrentWeights& weights, const Arg& x,
             const LSTMState& state) {
   const Scope scope(name, x.where());
   const int64_t input_size = weights.weight_ih.size(1), hidden_size = weights.weight_hh.size(1);
   if (x->shape() == Shape{input_size}) {  // not a batch
-    const auto batch_of = [&](const char* what, const Tensor& part) {
-      require_state(what, part, {hidden_size});
-      return part.defined() ? unsqueeze(part, 0) : part;
-    };
-    const LSTMState states{batch_of("h", state.h), batch_of("c", state.c)};
+    const Shape shape{hidden_size};
+    const LSTMState states{batch_of_one("h", state.h, shape, 0), batch_of_one("c", state.c, shape, 0)};
     return squeeze(step(name, recurrence, weights, unsqueeze(x, 0), states), 1);
   }
   require_input(*x, "B", 2, input_size);
@@ -99,12 +102,9 @@ std::string Recurrent::suffix(size_t i) const {
 LSTMOutput Recurrent::run(const char* name, const Arg& x, const RecurrentInputs& inputs) const {
   const Scope scope(name, x.where());
   if (x->dim() == 2 && x->size(1) == input_size) {  // a single sequence
-    const auto batch_of = [&](const char* what, const Tensor& state) {
-      require_state(what, state, {int64_t(weights.size()), hidden_size});
-      return state.defined() ? unsqueeze(state, 1) : state;
-    };
+    const Shape shape{int64_t(weights.size()), hidden_size};
     if (inputs.lengths.defined()) fail("there are lengths, but x is a single sequence");
-    const RecurrentInputs states{batch_of("h_0", inputs.h_0), batch_of("c_0", inputs.c_0)};
+    const RecurrentInputs states{batch_of_one("h_0", inputs.h_0, shape, 1), batch_of_one("c_0", inputs.c_0, shape, 1)};
     const int at = options.batch_first ? 0 : 1;
     const auto [output, h_n, c_n] = run(name, unsqueeze(x, at), states);
     return {squeeze(output, at), squeeze(h_n, 1), c_n.defined() ? squeeze(c_n, 1) : c_n};

@@ -100,9 +100,9 @@ template <class T> void matrix_product(int64_t m, int64_t n, int64_t k, const Ma
     if (row) vector_product(columns, k, b.at(0, j).transposed(), a.data, a.column, added, 1, to);
     else if (column) vector_product(rows, k, a.at(i, 0), b.data, b.row, added, 0, to);
     else product(rows, columns, k, a.at(i, 0), b.at(0, j), added, 0, to, n);
-    if (relu && columns == n) rectify(to, rows * n);
-    else
-      for (int64_t r = 0; relu && r < rows; ++r) rectify(to + r * n, columns);
+    if (!relu) return;
+    if (columns == n) return rectify(to, rows * n);
+    for (int64_t r = 0; r < rows; ++r) rectify(to + r * n, columns);
   };
   const int64_t grain = grain_for(std::min(m, n) * k, product_grain);
   if (n >= m)
