@@ -55,6 +55,6 @@ class Scope {
 };
 
 /// Throws an Error: "operation: message (file:line)", with the operation and line of the current Scope.
-[[noreturn]] void fail(const std::string& message);
+[[noreturn, gnu::cold]] void fail(const std::string& message);
 
 }  // namespace gradus

@@ -22,7 +22,7 @@ class InputFile {
   /// Reads all that is left.
   std::string read_text();
   /// Fails with "path: message".
-  [[noreturn]] void fail(const std::string& message) const;
+  [[noreturn, gnu::cold]] void fail(const std::string& message) const;
 
  private:
   std::string path_;

@@ -57,7 +57,7 @@ class Shape {
   }
 
  private:
-  [[noreturn]] static void too_many();
+  [[noreturn, gnu::cold]] static void too_many();
   int dim_ = 0;
   int64_t sizes_[max_dims];
 };

@@ -114,7 +114,7 @@ class Walk {
   static void check_gradient(const Node& of, const Tensor& gradient, const char* source) {
     if (gradient.shape() != of.shape_ || gradient.dtype() != of.dtype_) fail_gradient(of, gradient, source);
   }
-  [[noreturn]] static void fail_gradient(const Node& of, const Tensor& gradient, const char* source) {
+  [[noreturn, gnu::cold]] static void fail_gradient(const Node& of, const Tensor& gradient, const char* source) {
     if (gradient.shape() != of.shape_)
       fail(std::string(source) + " gave a gradient of shape " + to_string(gradient.shape()) +
            " for a tensor of shape " + to_string(of.shape_));

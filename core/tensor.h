@@ -126,7 +126,7 @@ class Tensor {
     if (!body_) undefined();
     return *body_;
   }
-  [[noreturn]] static void undefined();
+  [[noreturn, gnu::cold]] static void undefined();
   const void* checked_data(Dtype dtype) const;
   void* checked_mutable_data(Dtype dtype);
   Node& leaf_node() const;

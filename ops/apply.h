@@ -105,15 +105,15 @@ GRADUS_FN auto call_formula(const Op& op, const T& dy, const T& y, const X&... x
   else return as_tuple(op.backward(dy, x..., formula::Output<T>(y)));
 }
 
-[[noreturn]] void fail_released();
-[[noreturn]] void fail_changed();
+[[noreturn, gnu::cold]] void fail_released();
+[[noreturn, gnu::cold]] void fail_changed();
 /// Fails if memory kept for the backward was changed since it had this version.
 inline void check_unchanged(const Storage& storage, uint32_t version) {
   if (storage.version() != version) fail_changed();
 }
 /// In anomaly mode: fails if the tensor holds a NaN or an infinity.
 void check_finite(const Tensor& tensor, const char* what);
-[[noreturn]] void fail_devices(Device first, Device other);
+[[noreturn, gnu::cold]] void fail_devices(Device first, Device other);
 template <class... X> void check_same_device(const Tensor& first, const X&... more) {
   ((more.device() == first.device() ? void() : fail_devices(first.device(), more.device())), ...);
 }
