@@ -19,10 +19,7 @@ constexpr double left = 64, right = 18, bottom = 48, title_height = 26, legend_r
 std::string escaped(const std::string& text) {
   std::string result;
   for (const char c : text) {
-    if (c == '&') result += "&amp;";
-    else if (c == '<') result += "&lt;";
-    else if (c == '>') result += "&gt;";
-    else if (c == '"') result += "&quot;";
+    if (std::string_view("&<>\"").find(c) != std::string_view::npos) result += fmt::format("&#{};", int(c));
     else result += c >= 0 && c < ' ' ? ' ' : c;  // XML has no control characters
   }
   return result;

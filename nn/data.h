@@ -2,6 +2,7 @@
 // Datasets in memory, and the file formats they come in.
 
 #include <array>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -72,11 +73,9 @@ const std::vector<std::string>& cifar10_classes();
 /// CIFAR-100: the same with a hundred classes (the "fine" ones).
 Split cifar100(const ImageOptions& options = {}, Location where = Location::here());
 
-/// Reads an IDX file, plain or compressed by gzip, as a tensor of the shape that the file names. Integers become int64.
-/// Format: http://yann.lecun.com/exdb/mnist
-Tensor read_idx(const std::string& path, Location where = Location::here());
-/// The same, converted to `dtype` on the way.
-Tensor read_idx(const std::string& path, Dtype dtype, Location where = Location::here());
+/// Reads an IDX file, plain or compressed by gzip, as a tensor of the shape that the file names. The values become
+/// `dtype`; without one, integers become int64. Format: http://yann.lecun.com/exdb/mnist
+Tensor read_idx(const std::string& path, std::optional<Dtype> dtype = {}, Location where = Location::here());
 
 struct CsvOptions {
   bool header = true;  ///< the first line names the columns

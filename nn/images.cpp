@@ -7,7 +7,6 @@
 #include <bit>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <span>
 
 #include "core/file.h"
@@ -243,12 +242,7 @@ Split cifar100(const ImageOptions& options, Location where) {
           read_cifar({folder.path("test.bin")}, 2, 100, options)};
 }
 
-Tensor read_idx(const std::string& path, Location where) {
-  const Scope scope("read_idx", where);
-  return read_idx_as(path, {});
-}
-
-Tensor read_idx(const std::string& path, Dtype dtype, Location where) {
+Tensor read_idx(const std::string& path, std::optional<Dtype> dtype, Location where) {
   const Scope scope("read_idx", where);
   return read_idx_as(path, dtype);
 }

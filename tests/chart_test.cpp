@@ -88,8 +88,8 @@ TEST_CASE("chart: titles, legend and names may hold any characters") {
                     .y_label = "</text><script>",
                     .series = {{.name = "loss\x01\n", .x = {1, 2}, .y = {1, 2}, .color = "red\"/><a"}, {.name = "é"}}};
   const std::string svg = to_svg({chart}, "<title>");
-  for (const char* text : {">a &lt; b<", ">&quot;x&quot; &amp; y<", ">&lt;/text&gt;&lt;script&gt;<", ">loss  <", ">é<",
-                           ">&lt;title&gt;<", "stroke=\"red&quot;/&gt;&lt;a\""})
+  for (const char* text : {">a &#60; b<", ">&#34;x&#34; &#38; y<", ">&#60;/text&#62;&#60;script&#62;<", ">loss  <",
+                           ">é<", ">&#60;title&#62;<", "stroke=\"red&#34;/&#62;&#60;a\""})
     CHECK_MESSAGE(svg.find(text) != svg.npos, text);
   CHECK(matches(svg, "(h18)").size() == 2);  // the legend
   CHECK(matches(draw({1}, {1}), "(h18)").empty());
