@@ -70,7 +70,7 @@ template <class T, class Op, size_t... I> __global__ void map_gradients(Op op, i
   constexpr detail::Keeps keeps = detail::keeps<Op, N>;
   for (int64_t i = thread_in_grid(); i < count; i += threads_in_grid()) {
     const T from_y = detail::keeps_output(keeps) ? y.template load<T>(i) : T(0);
-    const auto result = detail::call_formula<Op, N>(op, dy.template load<T>(i), from_y,
+    const auto result = detail::call_backward<Op, N>(op, dy.template load<T>(i), from_y,
                                                     (detail::keeps_inputs(keeps) ? x[I].template load<T>(i) : T(0))...);
     ((gradients.wanted[I] ? gradients.targets[I].store(i, static_cast<T>(std::get<I>(result))) : void()), ...);
   }

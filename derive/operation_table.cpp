@@ -1,20 +1,14 @@
 #include "derive/operation_table.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "derive/recorded.h"
 #include "ops/create.h"
 #include "ops/operations.h"
 
 namespace gradus {
 namespace {
-
-const char* kept(const Operation& operation) {
-  switch (operation.keeps) {
-    case detail::Keeps::inputs: return "operands";
-    case detail::Keeps::output: return "result";
-    case detail::Keeps::both: return "both";
-    default: return "";
-  }
-}
 
 // A "|" must not end the cell of a table.
 std::string cell(std::string text) {
@@ -46,10 +40,9 @@ std::string operation_table() {
       "| operation | y | gradients | kept for them | int64 |\n"
       "|---|---|---|---|---|\n";
   for (const Operation& operation : elementwise_operations()) {
-    std::string gradients;
-    for (const std::string& gradient : operation.gradients) gradients += (gradients.empty() ? "" : "<br>") + gradient;
-    text += std::string("| `") + operation.name + "` | " + cell(operation.formula) + " | " + cell(gradients) + " | " +
-            kept(operation) + " | " + (operation.integers ? "yes" : "") + " |\n";
+    text += fmt::format("| `{}` | {} | {} | {} | {} |\n", operation.name, cell(operation.formula),
+                        cell(fmt::format("{}", fmt::join(operation.gradients, "<br>"))),
+                        fmt::join(operation.keeps, ", "), operation.integers ? "yes" : "");
   }
   return text;
 }

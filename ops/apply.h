@@ -9,10 +9,10 @@
 //   };
 //
 // What a backward needs stands in its signature, and only that is kept alive: (dy), (dy, inputs…), (dy, output) or
-// (dy, inputs…, output); an input declared as Unused is not kept. With several inputs it returns a tuple with one
-// gradient each, or with one function each that computes it: those are called only for inputs that need a gradient; a
-// single tensor is the gradient of the first input. Without a backward an operation may carry `plain(inputs…)`, its
-// definition in simpler operations, and is differentiated through that; without either, no gradient flows through it.
+// (dy, inputs…, output); but not an input declared as Unused, nor what no wanted gradient of a formula reads. It
+// returns a tuple with, for each input, its gradient or a function that computes it, called only if it is wanted; one
+// tensor is the gradient of the first input. Without a backward an operation may carry `plain(inputs…)`, its definition
+// in simpler operations, and is differentiated through that; without either, no gradient flows through it.
 //
 // A fused operation whose backward is a kernel, too, says `static constexpr bool backward_is_kernel = true` and carries
 // `plain`: that is differentiated while a backward pass is itself recorded. What its kernels leave for the backward
@@ -95,9 +95,9 @@ template <class T> GRADUS_FN auto as_tuple(T&& value) {
   else return std::tuple(std::forward<T>(value));
 }
 
-// op.backward called with what its signature asks for.
+// op.backward called with what its signature asks for; always a tuple.
 template <class Op, size_t N, class T, class... X>
-GRADUS_FN auto call_formula(const Op& op, const T& dy, const T& y, const X&... x) {
+GRADUS_FN auto call_backward(const Op& op, const T& dy, const T& y, const X&... x) {
   constexpr Keeps k = keeps<Op, N>;
   if constexpr (k == Keeps::nothing) return as_tuple(op.backward(dy));
   else if constexpr (k == Keeps::inputs) return as_tuple(op.backward(dy, x...));
@@ -127,6 +127,9 @@ template <class G> Tensor evaluate(G&& gradient) {
   if constexpr (std::is_invocable_v<G>) return gradient();
   else return std::forward<G>(gradient);
 }
+
+/// What was saved, or else dy, for gradients that nobody wants.
+inline const Tensor& or_else(const Tensor& saved, const Tensor& dy) { return saved.defined() ? saved : dy; }
 
 /// Gradients of `op.plain`, with respect to the inputs that need them.
 template <class Op, size_t N> void backward_through_plain(const Op& op, const std::array<Tensor, N>& x,
@@ -159,6 +162,9 @@ std::vector<std::string> map_gradient_formulas(const Op& op, std::span<const std
 /// The formula applied to other operands; see ops/custom.h.
 template <class Op, size_t N> Tensor map_again(const Op& op, std::span<const Tensor> x);
 
+/// What the gradient of each operand reads, a bit for each operand and one for the result; see ops/custom.h.
+template <class Op, size_t N> std::array<unsigned, N> map_gradient_reads();
+
 /// One recorded application of an operation with N inputs.
 template <class Op, size_t N> class Step final : public Node {
  public:
@@ -177,9 +183,18 @@ template <class Op, size_t N> class Step final : public Node {
   Step(const Op& op, const Tensor& output, const std::array<const Tensor*, N>& inputs) : Node(output), op_(op) {
     for (size_t i = 0; i < N; ++i) {
       inputs_[i] = inputs[i]->node();
-      if (saves[i]) saved_[i] = *inputs[i], versions_[i] = inputs[i]->storage()->version();
+      wanted_[i] = inputs_[i] && inputs_[i]->requires_grad();
     }
-    if constexpr (keeps_output(keeps)) output_ = output.storage();
+    unsigned read = ~0u;  // by the gradients that are wanted
+    if constexpr (Formula<Op> && N > 1) {
+      static const std::array<unsigned, N> reads = map_gradient_reads<Op, N>();
+      read = 0;
+      for (size_t i = 0; i < N; ++i) read |= wanted_[i] ? reads[i] : 0;
+    }
+    for (size_t i = 0; i < N; ++i)
+      if (saves[i] && (read >> i & 1)) saved_[i] = *inputs[i], versions_[i] = inputs[i]->storage()->version();
+    if constexpr (keeps_output(keeps))
+      if (read >> N & 1) output_ = output.storage();
   }
 
   std::span<const Ref<Node>> inputs() const override { return inputs_; }
@@ -209,48 +224,31 @@ template <class Op, size_t N> class Step final : public Node {
   void backward(const Tensor& dy, std::span<Tensor> gradients) override {
     if (keeps != Keeps::nothing && released_) fail_released();
     std::array<bool, N> wanted;
-    for (size_t i = 0; i < N; ++i) wanted[i] = inputs_[i] && inputs_[i]->requires_grad();
+    for (size_t i = 0; i < N; ++i) wanted[i] = wanted_[i] && inputs_[i]->requires_grad();
     for (size_t i = 0; i < N; ++i)
-      if (saves[i]) check_unchanged(*saved_[i].storage(), versions_[i]);
+      if (saves[i] && saved_[i].defined()) check_unchanged(*saved_[i].storage(), versions_[i]);
     Tensor y;
-    if constexpr (keeps_output(keeps)) y = saved_output();
-    if constexpr (keeps == Keeps::plain) {
-      backward_through_plain(op_, saved_, dy, gradients);
-    } else if constexpr (backward_is_kernel<Op>) {
-      if (grad_enabled()) backward_through_plain(op_, saved_, dy, gradients);
-      else take(call_backward(dy, y), wanted, gradients);
-    } else if constexpr (Formula<Op>) {
-      if (!grad_enabled()) map_backward<Op, N>(op_, dy, saved_, y, wanted, gradients);
-      else take(call_backward(dy, y), wanted, gradients);
-    } else {
-      take(call_backward(dy, y), wanted, gradients);
-    }
+    if constexpr (keeps_output(keeps))
+      if (output_.storage) y = saved_output();
+    differentiate(dy, y, wanted, gradients);
     if (DetectAnomaly::enabled())
       for (const Tensor& gradient : gradients)
         if (gradient.defined()) check_finite(gradient, "its backward");
   }
 
  private:
-  auto call_backward(const Tensor& dy, const Tensor& y) const {
-    return std::apply(
-        [&](const auto&... each) {
-          if constexpr (keeps == Keeps::nothing) return op_.backward(dy);
-          else if constexpr (keeps == Keeps::inputs) return op_.backward(dy, each...);
-          else if constexpr (keeps == Keeps::output) return op_.backward(dy, SavedOutput(y));
-          else return op_.backward(dy, each..., SavedOutput(y));
-        },
-        saved_);
-  }
-
-  template <class Result>
-  static void take(Result&& result, const std::array<bool, N>& wanted, std::span<Tensor> gradients) {
-    if constexpr (requires { std::tuple_size<std::remove_cvref_t<Result>>::value; }) {
+  void differentiate(const Tensor& dy, const Tensor& y, std::span<const bool> wanted, std::span<Tensor> gradients) {
+    if constexpr (keeps == Keeps::plain || backward_is_kernel<Op>)
+      if (keeps == Keeps::plain || grad_enabled()) return backward_through_plain(op_, saved_, dy, gradients);
+    if constexpr (Formula<Op>)
+      if (!grad_enabled()) return map_backward<Op, N>(op_, dy, saved_, y, wanted, gradients);
+    if constexpr (keeps != Keeps::plain) {
+      auto found = std::apply(
+          [&](const auto&... x) { return call_backward<Op, N>(op_, dy, or_else(y, dy), or_else(x, dy)...); }, saved_);
       [&]<size_t... I>(std::index_sequence<I...>) {
-        ((wanted[I] ? void(gradients[I] = evaluate(std::get<I>(result))) : void()), ...);
+        ((wanted[I] ? void(gradients[I] = evaluate(std::get<I>(std::move(found)))) : void()), ...);
       }
-      (std::make_index_sequence<N>());
-    } else {
-      if (wanted[0]) gradients[0] = evaluate(result);
+      (std::make_index_sequence<std::tuple_size_v<decltype(found)>>());
     }
   }
 
@@ -278,6 +276,7 @@ template <class Op, size_t N> class Step final : public Node {
   Op op_;
   std::array<Tensor, N> saved_;
   std::array<uint32_t, N> versions_;  // of what lay in them when they were saved
+  std::array<bool, N> wanted_;        // the inputs that needed a gradient when the step was recorded
   [[no_unique_address]] std::conditional_t<keeps_output(keeps), OutputMemory, Nothing> output_;
 };
 

@@ -87,8 +87,8 @@ template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, 
       [&]<size_t... I>(std::index_sequence<I...>) {
         using cpu::In;
         // A gradient that is dy itself (addition) is handed on, not computed.
-        using Result = decltype(call_formula<Op, N>(op, std::declval<In<T>>(), std::declval<In<T>>(),
-                                                    (void(I), std::declval<In<T>>())...));
+        using Result = decltype(call_backward<Op, N>(op, std::declval<In<T>>(), std::declval<In<T>>(),
+                                                     (void(I), std::declval<In<T>>())...));
         constexpr bool same[] = {std::is_same_v<std::tuple_element_t<I, Result>, In<T>>...};
         int computed = 0, handed_on = 0;
         for (size_t i = 0; i < N; ++i) (same[i] ? handed_on : computed) += wanted[i];
@@ -102,12 +102,12 @@ template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, 
           return formula_kernels(dy).backward(number_of<Op>(dy.device()), &op, dy, x, y, outputs);
         }
         if (size == 1) {
-          const auto one = [&](const Tensor& t, bool use) { return use ? cpu::load_one<T>(t) : T(0); };
-          const auto result = call_formula<Op, N>(op, one(dy, true), one(y, use_y), one(x[I], use_x)...);
+          const auto one = [&](const Tensor& t) { return t.defined() ? cpu::load_one<T>(t) : T(0); };
+          const auto result = call_backward<Op, N>(op, one(dy), one(y), one(x[I])...);
           ((wanted[I] && !same[I] ? cpu::store_one<T>(gradients[I], std::get<I>(result)) : void()), ...);
           return;
         }
-        const cpu::Reader<T> read_dy(dy), read_y(use_y ? y : dy), readers[] = {cpu::Reader<T>(use_x ? x[I] : dy)...};
+        const cpu::Reader<T> read_dy(dy), read_y(or_else(y, dy)), readers[] = {cpu::Reader<T>(or_else(x[I], dy))...};
         cpu::parallel_for(
             size, cpu::parallel_grain,
             [&](int64_t begin, int64_t end) {
@@ -117,8 +117,8 @@ template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, 
               for (int64_t i = begin; i < end; i += chunk) {
                 const int64_t n = std::min(chunk, end - i);
                 const In<T> g(read_dy.read(i, n, buffer_dy), n);
-                const auto result = call_formula<Op, N>(op, g, use_y ? In<T>(read_y.read(i, n, buffer_y), n) : g,
-                                                        (use_x ? In<T>(readers[I].read(i, n, buffers[I]), n) : g)...);
+                const auto result = call_backward<Op, N>(op, g, use_y ? In<T>(read_y.read(i, n, buffer_y), n) : g,
+                                                         (use_x ? In<T>(readers[I].read(i, n, buffers[I]), n) : g)...);
                 ((wanted[I] && !same[I] ? writers[I].write(std::get<I>(result), i, n) : void()), ...);
               }
             },
@@ -134,9 +134,23 @@ std::vector<std::string> map_gradient_formulas(const Op& op, std::span<const std
                                                const std::string& dy) {
   return [&]<size_t... I>(std::index_sequence<I...>) {
     return std::apply([](const auto&... each) { return std::vector{each.text()...}; },
-                      call_formula<Op, N>(op, Symbol(dy), Symbol(y), Symbol(names[I])...));
+                      call_backward<Op, N>(op, Symbol(dy), Symbol(y), Symbol(names[I])...));
   }
   (std::make_index_sequence<N>());
+}
+
+// A formula without settings tells by what it writes down; of another, all counts that its backward takes.
+template <class Op, size_t N> std::array<unsigned, N> map_gradient_reads() {
+  std::array<unsigned, N> reads;
+  reads.fill((keeps_inputs(keeps<Op, N>) ? (1u << N) - 1 : 0) | (keeps_output(keeps<Op, N>) ? 1u << N : 0));
+  if constexpr (std::is_empty_v<Op>) {
+    const std::array<std::string, 4> marks{"\1", "\2", "\3", "\4"};
+    const auto gradients = map_gradient_formulas<Op, N>(Op{}, std::span(marks).first(N), marks[N], "dy");
+    for (size_t i = 0; i < N; ++i)
+      for (size_t k = 0; k <= N; ++k)
+        if (gradients[i].find(marks[k]) == std::string::npos) reads[i] &= ~(1u << k);
+  }
+  return reads;
 }
 
 template <class Op, size_t N> Tensor map_again(const Op& op, std::span<const Tensor> x) {
@@ -169,7 +183,6 @@ template <class... Op> std::vector<Operation> describe(List<Op...>) {
     Operation about;
     about.name = O::info.name;
     about.arity = n;
-    about.keeps = detail::keeps<O, n>;
     if constexpr (requires { O::low; }) about.low = O::low, about.high = O::high;
     about.integers = for_integers<O>;
     about.predicate = is_predicate<O>;
@@ -177,9 +190,13 @@ template <class... Op> std::vector<Operation> describe(List<Op...>) {
     [&]<size_t... I>(std::index_sequence<I...>) {
       about.formula = op.forward(Symbol(operand_names<O>[I])...).text();
       about.apply = [](std::span<const Tensor> x) { return map(O{}, x[I]...); };
-      if constexpr (detail::keeps<O, n> != detail::Keeps::no_gradient)
+      if constexpr (detail::keeps<O, n> != detail::Keeps::no_gradient) {
         about.gradients =
             detail::map_gradient_formulas<O, n>(op, std::array<std::string, n>{operand_names<O>[I]...}, "y", "dy");
+        const unsigned read = (detail::map_gradient_reads<O, n>()[I] | ...);
+        ((read >> I & 1 ? about.keeps.push_back(operand_names<O>[I]) : void()), ...);
+        if (read >> n & 1) about.keeps.push_back("y");
+      }
     }
     (std::make_index_sequence<n>());
     return about;

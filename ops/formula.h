@@ -59,8 +59,8 @@ template <class T> GRADUS_FN constexpr auto number(double value) {
   return static_cast<typename Literal<std::remove_cvref_t<T>>::type>(value);
 }
 
-/// The output of the forward, as a backward that wants it declares it: `backward(T dy, Output<T> y)`. What stands in
-/// the signature is what a step keeps alive.
+/// The output of the forward, as a backward that wants it declares it: `backward(T dy, Output<T> y)`. A step keeps
+/// alive what stands in the signature and is read by a gradient that is wanted.
 template <class T> struct Output : T {
   explicit Output(const T& value) : T(value) {}
 };

@@ -13,13 +13,13 @@ namespace gradus {
 struct Operation {
   const char* name = nullptr;
   size_t arity = 1;                    ///< the number of operands
-  detail::Keeps keeps{};               ///< what a step keeps alive for its backward
   double low = -2, high = 2;           ///< where tests sample the operands
   bool integers = false;               ///< computes int64 as int64
   bool predicate = false;              ///< gives truth values
   bool condition = false;              ///< the first operand is a truth value
   std::string formula;                 ///< y in terms of x, or of a and b
   std::vector<std::string> gradients;  ///< the gradient of each operand in terms of dy; empty if there is none
+  std::vector<std::string> keeps;      ///< what a step keeps alive for them
   Tensor (*apply)(std::span<const Tensor> operands) = nullptr;
 };
 

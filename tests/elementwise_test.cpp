@@ -12,6 +12,8 @@
 #include "derive/gradcheck.h"
 #include "ops/activation.h"
 #include "ops/arithmetic.h"
+#include "ops/assign.h"
+#include "ops/comparison.h"
 #include "ops/create.h"
 #include "ops/exponential.h"
 #include "ops/join.h"
@@ -194,19 +196,23 @@ TEST_CASE("elementwise: an operand that needs no gradient gets none, and changes
   for (const Operation& operation : operations) {
     if (operation.gradients.empty() || operation.arity == 1) continue;
     CAPTURE(std::string(operation.name));
-    const std::vector<Tensor> x = leaves(inputs(operation, same(operation, {5})));
-    const Tensor dy = uniform({5}, 0.5, 2, float64);
-    const std::vector<Tensor> all = gradients(operation, x, dy, false);
-    for (size_t i = operation.condition ? 1 : 0; i < x.size(); ++i) {
-      std::vector<Tensor> one;
-      for (size_t k = 0; k < x.size(); ++k) one.push_back(k == i ? x[k] : x[k].detach());
-      CHECK(distance(gradients(operation, one, dy, false)[0], all[i - (operation.condition ? 1 : 0)]) == 0);
+    for (const Shape& shape : {Shape{}, Shape{5}}) {
+      const std::vector<Tensor> x = leaves(inputs(operation, same(operation, shape)));
+      const Tensor dy = uniform(shape, 0.5, 2, float64);
+      for (bool create_graph : {false, true}) {
+        const std::vector<Tensor> all = gradients(operation, x, dy, create_graph);
+        for (size_t i = operation.condition ? 1 : 0; i < x.size(); ++i) {
+          std::vector<Tensor> one;
+          for (size_t k = 0; k < x.size(); ++k) one.push_back(k == i ? x[k] : x[k].detach());
+          const Tensor found = gradients(operation, one, dy, create_graph)[0];
+          CHECK(distance(found, all[i - (operation.condition ? 1 : 0)]) == 0);
+        }
+      }
     }
   }
 }
 
-TEST_CASE("elementwise: gradients are added, steps keep what their signature says, nothing is left behind") {
-  using detail::Keeps;
+TEST_CASE("elementwise: gradients are added, steps keep what these read, nothing is left behind") {
   const checks::NoLeaks no_leaks;
   for (const Operation& operation : operations) {
     CAPTURE(std::string(operation.name));
@@ -214,7 +220,7 @@ TEST_CASE("elementwise: gradients are added, steps keep what their signature say
     std::vector<Tensor> x = leaves(inputs(operation, same(operation, {3, 4})));
     Tensor y = operation.apply(x);
     if (operation.gradients.empty()) {
-      CHECK(operation.keeps == Keeps::no_gradient);
+      CHECK(operation.keeps.empty());
       continue;
     }
     const Tensor dy = ones({3, 4}, float64);
@@ -224,25 +230,47 @@ TEST_CASE("elementwise: gradients are added, steps keep what their signature say
     y.backward(dy, {.retain_graph = true});
     for (size_t i = 0; i < once.size(); ++i) CHECK(distance(differentiable(x)[i].grad(), once[i] * 2) == 0);
 
-    const size_t kept = operation.keeps == Keeps::nothing  ? 0
-                        : operation.keeps == Keeps::output ? 1
-                        : operation.keeps == Keeps::inputs ? operation.arity
-                                                           : operation.arity + 1;
     for (const Tensor& leaf : x) leaf.set_grad({});
     once.clear();
     const Ref<Node> step = y.node();
     const int64_t before = Storage::live();
     x.clear();
     y = Tensor();
-    CHECK(size_t(before - Storage::live()) == operation.arity + 1 - kept);
+    CHECK(size_t(before - Storage::live()) == operation.arity + 1 - operation.keeps.size());
   }
-  std::map<std::string, Keeps> keeps;
+  using Names = std::vector<std::string>;
+  std::map<std::string, Names> keeps;
   for (const Operation& operation : operations) keeps[operation.name] = operation.keeps;
-  for (const char* name : {"add", "sub", "neg", "floor"}) CHECK(keeps.at(name) == Keeps::nothing);
-  for (const char* name : {"relu", "exp", "tanh", "sigmoid", "sqrt", "reciprocal"})
-    CHECK(keeps.at(name) == Keeps::output);
-  for (const char* name : {"mul", "log", "gelu", "maximum", "square"}) CHECK(keeps.at(name) == Keeps::inputs);
-  CHECK(keeps.at("lt") == Keeps::no_gradient);
+  for (const char* name : {"add", "sub", "neg", "floor", "lt"}) CHECK(keeps.at(name) == Names{});
+  for (const char* name : {"relu", "exp", "tanh", "sigmoid", "sqrt", "reciprocal"}) CHECK(keeps.at(name) == Names{"y"});
+  for (const char* name : {"log", "gelu", "square"}) CHECK(keeps.at(name) == Names{"x"});
+  for (const char* name : {"mul", "maximum"}) CHECK(keeps.at(name) == Names{"a", "b"});
+  CHECK(keeps.at("div") == Names{"b", "y"});
+  CHECK(keeps.at("where") == Names{"c"});
+}
+
+TEST_CASE("elementwise: a step keeps only what the gradients that are asked for read") {
+  const auto freed = [](const auto& f) {  // of x, another operand and y
+    Tensor x = ones({3}).requires_grad(), other = full({3}, 2), y = f(x, other);
+    const Ref<Node> step = y.node();
+    const int64_t before = Storage::live();
+    x = other = y = Tensor();
+    return before - Storage::live();
+  };
+  CHECK(freed([](const Tensor& x, const Tensor& other) { return x * other; }) == 2);  // dy·other
+  CHECK(freed([](const Tensor& x, const Tensor& other) { return x / other; }) == 2);  // dy/other
+  CHECK(freed([](const Tensor& x, const Tensor& other) { return other / x; }) == 1);  // −dy·y/x
+  CHECK(freed([](const Tensor& x, const Tensor& other) { return x * x + other; }) == 2);
+  CHECK(freed([](const Tensor& x, const Tensor& other) { return where(other > 1, x, other); }) == 3);
+
+  Tensor x = ones({3}).requires_grad();
+  const Tensor y = sum(x * 2);
+  {
+    const NoGrad off;
+    fill(x, 5);  // nobody asks for its values any more
+  }
+  y.backward();
+  CHECK(distance(x.grad(), full({3}, 2)) == 0);
 }
 
 TEST_CASE("elementwise: the same bits with one thread and with two") {

@@ -74,6 +74,16 @@ TEST_CASE("tape: a saved tensor that was changed in place is reported with its s
         "(here)");
 }
 
+TEST_CASE("tape: whether a gradient is wanted is decided when a step is recorded") {
+  const Tensor w = tensor({2}).requires_grad(), x = tensor({3}).requires_grad();
+  x.requires_grad(false);
+  const Tensor y = sum(w * x);  // saves x for the gradient of w, but not w
+  x.requires_grad();
+  y.backward();
+  CHECK(w.grad().item() == 3);
+  CHECK(!x.grad().defined());
+}
+
 TEST_CASE("tape: changes through a view and of what no step saved") {
   const Tensor w = tensor({1, 2}).requires_grad(), x = tensor({{3, 4}, {5, 6}});
   const Tensor y = sum(w * x);
