@@ -152,7 +152,7 @@ class KeepValues {
 /// error that names the step and its line.
 class DetectAnomaly {
  public:
-  DetectAnomaly() : before_(enabled_) { enabled_ = true; }
+  explicit DetectAnomaly(bool enabled = true) : before_(enabled_) { enabled_ = enabled; }
   ~DetectAnomaly() { enabled_ = before_; }
   DetectAnomaly(const DetectAnomaly&) = delete;
   DetectAnomaly& operator=(const DetectAnomaly&) = delete;

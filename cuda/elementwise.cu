@@ -70,8 +70,8 @@ template <class T, class Op, size_t... I> __global__ void map_gradients(Op op, i
   constexpr detail::Keeps keeps = detail::keeps<Op, N>;
   for (int64_t i = thread_in_grid(); i < count; i += threads_in_grid()) {
     const T from_y = detail::keeps_output(keeps) ? y.template load<T>(i) : T(0);
-    const auto result = detail::call_backward<Op, N>(op, dy.template load<T>(i), from_y,
-                                                    (detail::keeps_inputs(keeps) ? x[I].template load<T>(i) : T(0))...);
+    const auto result = detail::call_backward<Op, N>(
+        op, dy.template load<T>(i), from_y, (detail::keeps_inputs(keeps) ? x[I].template load<T>(i) : T(0))...);
     ((gradients.wanted[I] ? gradients.targets[I].store(i, static_cast<T>(std::get<I>(result))) : void()), ...);
   }
 }
@@ -80,12 +80,10 @@ template <class Op> void map_backward(const void* settings, const Tensor& dy, st
                                       const Tensor& y, std::span<const Tensor> gradients) {
   if constexpr (detail::keeps<Op, arity<Op>> != detail::Keeps::no_gradient) {
     [&]<size_t... I>(std::index_sequence<I...>) {
-      const auto or_dy = [&](const Tensor& tensor) { return Source(tensor.defined() ? tensor : dy); };
-      const Gradients<sizeof...(I)> results{{gradients[I].defined()...},
-                                            {Target(gradients[I].defined() ? gradients[I] : dy)...}};
+      const Gradients<sizeof...(I)> results{{gradients[I].defined()...}, {Target(detail::or_else(gradients[I], dy))...}};
       const auto kernel = dy.dtype() == float64 ? map_gradients<double, Op, I...> : map_gradients<float, Op, I...>;
       launch_for(dy.numel(), dy.device(), kernel, *static_cast<const Op*>(settings), dy.numel(), Source(dy),
-                 std::array{or_dy(x[I])...}, or_dy(y), results);
+                 std::array{Source(detail::or_else(x[I], dy))...}, Source(detail::or_else(y, dy)), results);
     }
     (std::make_index_sequence<arity<Op>>());
   }

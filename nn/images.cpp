@@ -24,22 +24,15 @@ class GzipFile {
     if (!file_) fail("cannot be opened");
   }
 
-  void read(void* to, unsigned bytes) const {
-    const int count = gzread(file_.get(), to, bytes);
-    if (count < 0) fail("the compressed data are corrupt");
-    if (unsigned(count) < bytes) fail("the file is truncated");
+  void read(void* to, size_t bytes) const {
+    if (take(to, bytes) < bytes) fail("the file is truncated");
   }
 
   // All that is left.
   std::string read_text() const {
     std::string text;
     std::vector<char> chunk(size_t(1) << 16);
-    for (;;) {
-      const int count = gzread(file_.get(), chunk.data(), unsigned(chunk.size()));
-      if (count < 0) fail("the compressed data are corrupt");
-      if (count == 0) break;
-      text.append(chunk.data(), size_t(count));
-    }
+    while (const size_t count = take(chunk.data(), chunk.size())) text.append(chunk.data(), count);
     check_at_end();
     return text;
   }
@@ -62,6 +55,12 @@ class GzipFile {
   [[noreturn]] void fail(const std::string& message) const { gradus::fail(path_ + ": " + message); }
 
  private:
+  size_t take(void* to, size_t bytes) const {
+    const int count = gzread(file_.get(), to, unsigned(bytes));
+    if (count < 0) fail("the compressed data are corrupt");
+    return size_t(count);
+  }
+
   std::string path_;
   uint64_t bytes_;
   std::shared_ptr<gzFile_s> file_;
@@ -114,7 +113,7 @@ Tensor read_idx_as(const std::string& path, std::optional<Dtype> dtype) {
       std::vector<uint8_t> chunk(size_t(1) << 16);
       for (int64_t left = result.numel(); left > 0;) {
         const int64_t count = std::min(left, int64_t(chunk.size() / sizeof(From)));
-        file.read(chunk.data(), unsigned(size_t(count) * sizeof(From)));
+        file.read(chunk.data(), size_t(count) * sizeof(From));
         for (int64_t i = 0; i < count; ++i)
           *to++ = convert<To>(from_big_endian<From>(&chunk[size_t(i) * sizeof(From)]));
         left -= count;

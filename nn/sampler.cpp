@@ -10,7 +10,6 @@
 
 namespace gradus::data {
 namespace {
-
 [[noreturn]] void fail_too_many(int64_t num_samples, int64_t examples, const char* kind = "") {
   fail(std::to_string(num_samples) + " examples cannot be drawn from " + std::to_string(examples) + kind +
        " without replacement");

@@ -9,10 +9,10 @@
 //   };
 //
 // What a backward needs stands in its signature, and only that is kept alive: (dy), (dy, inputs…), (dy, output) or
-// (dy, inputs…, output); but not an input declared as Unused, nor what no wanted gradient of a formula reads. It
-// returns a tuple with, for each input, its gradient or a function that computes it, called only if it is wanted; one
-// tensor is the gradient of the first input. Without a backward an operation may carry `plain(inputs…)`, its definition
-// in simpler operations, and is differentiated through that; without either, no gradient flows through it.
+// (dy, inputs…, output); no input declared as Unused, and of a formula without members only what wanted gradients read.
+// With several inputs it returns a tuple with one gradient each, or one function each that computes it if it is wanted;
+// a single tensor is the gradient of the first input. Without a backward an operation may carry `plain(inputs…)`, its
+// definition in simpler operations, and is differentiated through that; without either, no gradient flows through it.
 //
 // A fused operation whose backward is a kernel, too, says `static constexpr bool backward_is_kernel = true` and carries
 // `plain`: that is differentiated while a backward pass is itself recorded. What its kernels leave for the backward
@@ -128,22 +128,25 @@ template <class G> Tensor evaluate(G&& gradient) {
   else return std::forward<G>(gradient);
 }
 
-/// What was saved, or else dy, for gradients that nobody wants.
+/// What was saved, or dy in its place: read only by gradients that are computed beside those that are wanted.
 inline const Tensor& or_else(const Tensor& saved, const Tensor& dy) { return saved.defined() ? saved : dy; }
 
-/// Gradients of `op.plain`, with respect to the inputs that need them.
+/// Gradients of `op.plain`, with respect to the inputs whose gradients are wanted.
 template <class Op, size_t N> void backward_through_plain(const Op& op, const std::array<Tensor, N>& x,
-                                                          const Tensor& dy, std::span<Tensor> gradients) {
+                                                          const Tensor& dy, std::span<const bool> wanted,
+                                                          std::span<Tensor> gradients) {
   const bool create_graph = grad_enabled();
   const GradMode recording(true);
-  std::array<Tensor, N> inputs = x;
-  std::vector<Tensor> wanted;
-  for (Tensor& input : inputs)
-    if (input.needs_grad()) wanted.push_back(input = create_graph ? identity(input) : input.detach().requires_grad());
+  std::array<Tensor, N> inputs;
+  std::vector<Tensor> differentiated;
+  for (size_t i = 0; i < N; ++i) {
+    inputs[i] = wanted[i] && create_graph ? identity(x[i]) : x[i].detach();
+    if (wanted[i]) differentiated.push_back(create_graph ? inputs[i] : inputs[i].requires_grad());
+  }
   const Tensor y = std::apply([&](const auto&... each) { return op.plain(each...); }, inputs);
-  const std::vector<Tensor> found = nested_grad(y, dy, wanted, create_graph);
+  const std::vector<Tensor> found = nested_grad(y, dy, differentiated, create_graph);
   for (size_t i = 0, k = 0; i < N; ++i)
-    if (x[i].needs_grad()) gradients[i] = found[k++];
+    if (wanted[i]) gradients[i] = found[k++];
 }
 
 /// The fused kernel behind the backward of a formula; see ops/custom.h.
@@ -163,7 +166,7 @@ std::vector<std::string> map_gradient_formulas(const Op& op, std::span<const std
 template <class Op, size_t N> Tensor map_again(const Op& op, std::span<const Tensor> x);
 
 /// What the gradient of each operand reads, a bit for each operand and one for the result; see ops/custom.h.
-template <class Op, size_t N> std::array<unsigned, N> map_gradient_reads();
+template <class Op, size_t N> std::array<unsigned, N> map_gradient_reads(const Op& op);
 
 /// One recorded application of an operation with N inputs.
 template <class Op, size_t N> class Step final : public Node {
@@ -187,7 +190,7 @@ template <class Op, size_t N> class Step final : public Node {
     }
     unsigned read = ~0u;  // by the gradients that are wanted
     if constexpr (Formula<Op> && N > 1) {
-      static const std::array<unsigned, N> reads = map_gradient_reads<Op, N>();
+      static const std::array<unsigned, N> reads = map_gradient_reads<Op, N>(op);
       read = 0;
       for (size_t i = 0; i < N; ++i) read |= wanted_[i] ? reads[i] : 0;
     }
@@ -226,7 +229,7 @@ template <class Op, size_t N> class Step final : public Node {
     std::array<bool, N> wanted;
     for (size_t i = 0; i < N; ++i) wanted[i] = wanted_[i] && inputs_[i]->requires_grad();
     for (size_t i = 0; i < N; ++i)
-      if (saves[i] && saved_[i].defined()) check_unchanged(*saved_[i].storage(), versions_[i]);
+      if (saved_[i].defined()) check_unchanged(*saved_[i].storage(), versions_[i]);
     Tensor y;
     if constexpr (keeps_output(keeps))
       if (output_.storage) y = saved_output();
@@ -239,10 +242,11 @@ template <class Op, size_t N> class Step final : public Node {
  private:
   void differentiate(const Tensor& dy, const Tensor& y, std::span<const bool> wanted, std::span<Tensor> gradients) {
     if constexpr (keeps == Keeps::plain || backward_is_kernel<Op>)
-      if (keeps == Keeps::plain || grad_enabled()) return backward_through_plain(op_, saved_, dy, gradients);
+      if (keeps == Keeps::plain || grad_enabled()) return backward_through_plain(op_, saved_, dy, wanted, gradients);
     if constexpr (Formula<Op>)
       if (!grad_enabled()) return map_backward<Op, N>(op_, dy, saved_, y, wanted, gradients);
     if constexpr (keeps != Keeps::plain) {
+      const DetectAnomaly here(DetectAnomaly::enabled() && !Formula<Op>);  // not for what nobody wants
       auto found = std::apply(
           [&](const auto&... x) { return call_backward<Op, N>(op_, dy, or_else(y, dy), or_else(x, dy)...); }, saved_);
       [&]<size_t... I>(std::index_sequence<I...>) {

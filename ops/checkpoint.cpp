@@ -13,8 +13,9 @@ class Checkpoint final : public Node {
  public:
   Checkpoint(Function f, const std::vector<Tensor>& inputs, const std::vector<Ref<Node>>& captured,
              GeneratorState random, const Tensor& output)
-      : Node(output), f_(std::move(f)), random_(random), saved_(inputs) {
+      : Node(output), f_(std::move(f)), random_(random) {
     for (const Tensor& input : inputs) {
+      saved_.push_back(input.needs_grad() ? input : input.detach());
       inputs_.push_back(input.node());
       versions_.push_back(input.storage()->version());
     }

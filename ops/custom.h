@@ -1,16 +1,16 @@
 #pragma once
 // How a formula struct becomes an operation. For the files of ops/ and for programs that bring a formula of their own:
 //
+//   using namespace gradus;
 //   struct Cube {
-//     static constexpr gradus::Info info{"cube"};
+//     static constexpr Info info{"cube"};
 //     template <class T> auto forward(const T& x) const { return x * x * x; }
-//     template <class T> auto backward(const T& dy, const T& x) const { return dy * gradus::formula::number<T>(3) * x *
-//     x; }
+//     template <class T> auto backward(const T& dy, const T& x) const { return dy * formula::number<T>(3) * x * x; }
 //   };
-//   gradus::Tensor y = gradus::map(Cube{}, x);
+//   Tensor y = map(Cube{}, x);
 //
-// The kernels, every order of derivative and the printed formula follow. This header includes Eigen: keep it in .cpp
-// files.
+// The kernels, every order of derivative and the printed formula follow; so does what a step keeps alive, from the
+// operands that the printed gradients name. This header includes Eigen: keep it in .cpp files.
 
 #include <utility>
 
@@ -102,7 +102,7 @@ template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, 
           return formula_kernels(dy).backward(number_of<Op>(dy.device()), &op, dy, x, y, outputs);
         }
         if (size == 1) {
-          const auto one = [&](const Tensor& t) { return t.defined() ? cpu::load_one<T>(t) : T(0); };
+          const auto one = [&](const Tensor& t) { return cpu::load_one<T>(or_else(t, dy)); };
           const auto result = call_backward<Op, N>(op, one(dy), one(y), one(x[I])...);
           ((wanted[I] && !same[I] ? cpu::store_one<T>(gradients[I], std::get<I>(result)) : void()), ...);
           return;
@@ -139,16 +139,16 @@ std::vector<std::string> map_gradient_formulas(const Op& op, std::span<const std
   (std::make_index_sequence<N>());
 }
 
-// A formula without settings tells by what it writes down; of another, all counts that its backward takes.
-template <class Op, size_t N> std::array<unsigned, N> map_gradient_reads() {
-  std::array<unsigned, N> reads;
-  reads.fill((keeps_inputs(keeps<Op, N>) ? (1u << N) - 1 : 0) | (keeps_output(keeps<Op, N>) ? 1u << N : 0));
-  if constexpr (std::is_empty_v<Op>) {
+// A formula without members tells by what it writes down; of another, all counts that its backward takes.
+template <class Op, size_t N> std::array<unsigned, N> map_gradient_reads(const Op& op) {
+  std::array<unsigned, N> reads{};
+  if constexpr (!std::is_empty_v<Op>) {
+    reads.fill((keeps_inputs(keeps<Op, N>) ? (1u << N) - 1 : 0) | (keeps_output(keeps<Op, N>) ? 1u << N : 0));
+  } else {
     const std::array<std::string, 4> marks{"\1", "\2", "\3", "\4"};
-    const auto gradients = map_gradient_formulas<Op, N>(Op{}, std::span(marks).first(N), marks[N], "dy");
+    const auto gradients = map_gradient_formulas<Op, N>(op, std::span(marks).first(N), marks[N], "dy");
     for (size_t i = 0; i < N; ++i)
-      for (size_t k = 0; k <= N; ++k)
-        if (gradients[i].find(marks[k]) == std::string::npos) reads[i] &= ~(1u << k);
+      for (size_t k = 0; k <= N; ++k) reads[i] |= unsigned(gradients[i].find(marks[k]) != std::string::npos) << k;
   }
   return reads;
 }
@@ -193,9 +193,9 @@ template <class... Op> std::vector<Operation> describe(List<Op...>) {
       if constexpr (detail::keeps<O, n> != detail::Keeps::no_gradient) {
         about.gradients =
             detail::map_gradient_formulas<O, n>(op, std::array<std::string, n>{operand_names<O>[I]...}, "y", "dy");
-        const unsigned read = (detail::map_gradient_reads<O, n>()[I] | ...);
-        ((read >> I & 1 ? about.keeps.push_back(operand_names<O>[I]) : void()), ...);
-        if (read >> n & 1) about.keeps.push_back("y");
+        const unsigned any = std::apply([](auto... one) { return (one | ...); }, detail::map_gradient_reads<O, n>(op));
+        ((any >> I & 1 ? about.keeps.push_back(operand_names<O>[I]) : void()), ...);
+        if (any >> n & 1) about.keeps.push_back("y");
       }
     }
     (std::make_index_sequence<n>());

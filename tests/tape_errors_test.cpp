@@ -8,8 +8,10 @@
 #include "ops/activation.h"
 #include "ops/arithmetic.h"
 #include "ops/assign.h"
+#include "ops/checkpoint.h"
 #include "ops/create.h"
 #include "ops/exponential.h"
+#include "ops/norm.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
 #include "tests/checks.h"
@@ -82,6 +84,16 @@ TEST_CASE("tape: whether a gradient is wanted is decided when a step is recorded
   y.backward();
   CHECK(w.grad().item() == 3);
   CHECK(!x.grad().defined());
+
+  const Tensor rows = tensor({{1, 2, 4}}), weight = ones({3}).requires_grad();
+  const auto product = [](const Tensor& a, const Tensor& b) { return a * b; };
+  const Tensor normalized = sum(square(layer_norm(rows, {3}, weight, zeros({3})))),
+               recomputed = sum(checkpoint(product, rows, weight));
+  rows.requires_grad();
+  normalized.backward({.create_graph = true});
+  recomputed.backward();
+  CHECK(weight.grad().defined());
+  CHECK(!rows.grad().defined());
 }
 
 TEST_CASE("tape: changes through a view and of what no step saved") {
@@ -111,6 +123,13 @@ TEST_CASE("tape: only leaves outside of recording can be changed in place") {
   w.mutable_data<float>()[0] = 7;
   fill(select(w, 0, 1), 8);
   CHECK(w.to_vector<int>() == std::vector{7, 8});
+}
+
+TEST_CASE("tape: DetectAnomaly does not look at gradients that nobody wants") {
+  const DetectAnomaly detect;
+  const Tensor x = full({3}, 1e-3).requires_grad(), w = full({3}, 1e-3);
+  sum(x * w * 1e20).backward({.create_graph = true});
+  CHECK(x.grad().at(0) > 1e16);
 }
 
 TEST_CASE("tape: DetectAnomaly names the step and the line, forward and backward") {
