@@ -9,8 +9,8 @@
 //   };
 //   Tensor y = map(Cube{}, x);
 //
-// The kernels, every order of derivative and the printed formula follow; so does what a step keeps alive, from the
-// operands that the printed gradients name. This header includes Eigen: keep it in .cpp files.
+// The kernels, every order of derivative and the printed formula follow, and from that what a step keeps alive: a
+// backward depends on its arguments and members only, on no global. Includes Eigen: keep this header in .cpp files.
 
 #include <utility>
 
@@ -102,7 +102,7 @@ template <class Op, size_t N> void map_backward(const Op& op, const Tensor& dy, 
           return formula_kernels(dy).backward(number_of<Op>(dy.device()), &op, dy, x, y, outputs);
         }
         if (size == 1) {
-          const auto one = [&](const Tensor& t) { return cpu::load_one<T>(or_else(t, dy)); };
+          const auto one = [&](const Tensor& t) { return t.defined() ? cpu::load_one<T>(t) : T(0); };
           const auto result = call_backward<Op, N>(op, one(dy), one(y), one(x[I])...);
           ((wanted[I] && !same[I] ? cpu::store_one<T>(gradients[I], std::get<I>(result)) : void()), ...);
           return;

@@ -35,7 +35,7 @@ std::string document() {
       "## Elementwise\n\n"
       "The operands broadcast and are promoted as in PyTorch; `y` is the result, `dy` the gradient of the result; "
       "`[condition]` is 1 where the condition holds and 0 elsewhere. What is kept for the gradients stays in memory "
-      "until the backward pass; where only some operands need a gradient, no more than theirs read. Operations on "
+      "until the backward pass; if only some operands need a gradient, only what their gradients read. Operations on "
       "int64 that say *yes* give int64, all others float32.\n\n" +
       operation_table() +
       "\n## Others\n\n"
