@@ -34,10 +34,10 @@ template <class T> struct Panel {
       rows = m / tiles + (i < m % tiles);
       const auto make_tile = tile_of_rows[size_t(rows - 1)];
       if (n == width) {
-        make_tile(*this, x, added, added_stride, y, stride);
+        make_tile(*this, x.data, x.row, x.column, added, added_stride, y, stride);
       } else {
         T whole[most_rows * width];
-        make_tile(*this, x, nullptr, 0, whole, width);
+        make_tile(*this, x.data, x.row, x.column, nullptr, 0, whole, width);
         for (int64_t r = 0; r < rows; ++r)
           for (int64_t j = 0; j < n; ++j)
             y[r * stride + j] = added ? added[r * added_stride + j] + whole[r * width + j] : whole[r * width + j];
@@ -57,7 +57,8 @@ template <class T> struct Panel {
 
   // Of `rows` rows and all columns: 2·rows·width operations for rows + width numbers read, all in the cache.
   template <int rows>
-  static void tile(const Panel& panel, MatrixView<T> x, const T* added, int64_t added_stride, T* y, int64_t stride) {
+  static void tile(const Panel& panel, const T* x, int64_t x_row, int64_t x_column, const T* added, int64_t added_stride,
+                   T* y, int64_t stride) {
     using namespace Eigen::internal;
     using Packet = typename packet_traits<T>::type;
     Packet left[rows], right[rows];
@@ -66,10 +67,10 @@ template <class T> struct Panel {
       left[r] = right[r] = pset1<Packet>(T(0));
     });
     const T* row = panel.data;
-    for (int64_t i = 0; i < panel.depth; ++i, row += panel.step, x.data += x.column) {
+    for (int64_t i = 0; i < panel.depth; ++i, row += panel.step, x += x_column) {
       const Packet a = ploadu<Packet>(row), b = ploadu<Packet>(row + lanes);
       unroll<rows>([&](auto r) {
-        const Packet factor = pset1<Packet>(x.data[r * x.row]);
+        const Packet factor = pset1<Packet>(x[r * x_row]);
         left[r] = pmadd(factor, a, left[r]);
         right[r] = pmadd(factor, b, right[r]);
       });
