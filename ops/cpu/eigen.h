@@ -106,6 +106,11 @@ template <class T> using Array = Eigen::Array<T, Eigen::Dynamic, 1>;
 template <class T> using In = Eigen::Map<const Array<T>>;
 template <class T> using Out = Eigen::Map<Array<T>>;
 
+/// Asks for n numbers that will be needed soon.
+template <class T> void prefetch(const T* x, int64_t n) {
+  for (int64_t i = 0; i < n; i += int64_t(64 / sizeof(T))) __builtin_prefetch(x + i);
+}
+
 /// Zeros in place of negative numbers; NaN stays.
 template <class T> void rectify(T* values, int64_t n) {
   Out<T> all(values, n);

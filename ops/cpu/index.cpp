@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "ops/cpu/eigen.h"
 #include "ops/cpu/gather.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
@@ -72,11 +73,9 @@ void select_slices(const Tensor& x, int dim, const Tensor& index, const Tensor& 
         return;
       }
       // The processor cannot foresee where the next slices begin: they are asked for in time.
-      constexpr int64_t ahead = 4, line = 64 / sizeof(T);
-      const int64_t foreseen = std::min(inner, 16 * line);
+      constexpr int64_t ahead = 4, most = 1024 / sizeof(T);
       for (int64_t row = begin; row < end; ++row) {
-        if (row + ahead < end)
-          for (int64_t i = 0; i < foreseen; i += line) __builtin_prefetch(slice(row + ahead) + i);
+        if (row + ahead < end) prefetch(slice(row + ahead), std::min(inner, most));
         std::copy_n(slice(row), inner, to + row * inner);
       }
     });

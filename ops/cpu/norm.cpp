@@ -69,6 +69,8 @@ template <class V, class T> Moments<V> moments(const Part& part, bool center, co
         const T origin = is_number<V> ? x[part.first + row * part.stride + i] : T(0);
         mean = total([&](const In<T>& values) { return values - origin; }) / n + double(origin);
       }
+      // What comes next is asked for now: this piece is in the cache, and the memory would have nothing to do.
+      if (is_number<V>) prefetch(x + part.first + row * part.stride + i + length, length);
       const auto middle = as<T>(mean);
       all.add(n, mean, total([&](const In<T>& values) { return (values - middle).square(); }));
     }
@@ -85,6 +87,26 @@ template <class F> void for_channels(const NormLayout& layout, const Part& part,
 template <bool alternate, class T> auto channel_values(const T* values, int64_t channel, int64_t length) {
   if constexpr (alternate) return In<T>(values + channel, length);
   else return values[channel];
+}
+
+// Of a row whose elements have a channel each: adds dy to sum_1 and dy·x̂ to sum_x; returns Σ g and Σ g·x̂, where
+// g = dy·weight. One pass, where Eigen would take four.
+template <class T, class E>
+std::array<T, 2> sum_row(const In<T>& dy, const E& x_hat, const In<T>& weight, T* sum_1, T* sum_x) {
+  constexpr int width = 64 / sizeof(T);
+  Eigen::Array<T, width, 1> total_1 = decltype(total_1)::Zero(), total_x = total_1;
+  const auto take = [&]<int n>(int64_t i, std::integral_constant<int, n>) {
+    using Vector = Eigen::Array<T, n, 1>;
+    const Vector d = dy.template segment<n>(i), x = x_hat.template segment<n>(i), g = d * weight.template segment<n>(i);
+    Eigen::Map<Vector>(sum_1 + i) += d;
+    Eigen::Map<Vector>(sum_x + i) += d * x;
+    total_1.template head<n>() += g;
+    total_x.template head<n>() += g * x;
+  };
+  int64_t i = 0;
+  for (; i + width <= dy.size(); i += width) take(i, std::integral_constant<int, width>());
+  for (; i < dy.size(); ++i) take(i, std::integral_constant<int, 1>());
+  return {total_1.sum(), total_x.sum()};
 }
 
 // Whether each column of a matrix is a group and a channel of its own.
@@ -180,15 +202,19 @@ void norm_backward(const NormLayout& layout, const NormStatistics& statistics, c
                   });
               };
               for_pieces([&](int64_t, int64_t channel, const In<T>& dy, const auto& centered, const auto& factor) {
-                if constexpr (alternate) {
+                if constexpr (alternate && is_number<V>) {
+                  const auto [of_1, of_x] = sum_row<T>(dy, centered * scale, factor, sum_1 + channel, sum_x + channel);
+                  total_1 += double(of_1);
+                  total_x += double(of_x);
+                } else if constexpr (alternate) {
                   Out<T>(sum_1 + channel, dy.size()) += dy;
                   Out<T>(sum_x + channel, dy.size()) += dy * centered * scale;
                   total_1 += fold<V>(dy * factor);
-                  total_x += fold<V>(dy * factor * centered);
+                  total_x += fold<V>(dy * factor * centered * scale);
                 } else {
-                  const double of_1 = double(dy.sum()), of_x = double((dy * centered).sum());
+                  const double of_1 = double(dy.sum()), of_x = double((dy * centered).sum()) * deviation;
                   sum_1[channel] += T(of_1);
-                  sum_x[channel] += T(of_x * deviation);
+                  sum_x[channel] += T(of_x);
                   total_1 += of_1 * factor;
                   total_x += of_x * factor;
                 }
@@ -196,7 +222,7 @@ void norm_backward(const NormLayout& layout, const NormStatistics& statistics, c
               if (layout.given || !layout.center) total_1 = zero<V>(part.width);
               if (layout.given) total_x = zero<V>(part.width);
               const auto shift = as<T>(V(total_1 * deviation / n));
-              const auto slope = as<T>(V(total_x * deviation * deviation * deviation / n));
+              const auto slope = as<T>(V(total_x * deviation * deviation / n));
               for_pieces([&](int64_t at, int64_t, const In<T>& dy, const auto& centered, const auto& factor) {
                 writer.write(dy * (scale * factor) - centered * slope - shift, at, dy.size());
               });

@@ -56,14 +56,13 @@ template <class T> struct Panel {
   }
 
   // Of `rows` rows and all columns: 2·rows·width operations for rows + width numbers read, all in the cache.
-  template <int rows>
-  static void tile(const Panel& panel, const T* x, int64_t x_row, int64_t x_column, const T* added, int64_t added_stride,
-                   T* y, int64_t stride) {
+  template <int rows> static void tile(const Panel& panel, const T* x, int64_t x_row, int64_t x_column, const T* added,
+                                       int64_t added_stride, T* y, int64_t stride) {
     using namespace Eigen::internal;
     using Packet = typename packet_traits<T>::type;
     Packet left[rows], right[rows];
     unroll<rows>([&](auto r) {
-      prefetch(y + r * stride);
+      prefetch(y + r * stride, width);
       left[r] = right[r] = pset1<Packet>(T(0));
     });
     const T* row = panel.data;
