@@ -9,10 +9,21 @@
 
 namespace gradus::nn {
 
-struct ReLU {
-  Tensor operator()(const Arg& x) const { return relu(x); }
+/// A function without settings as a layer.
+template <Tensor (*function)(const Arg&)> struct Activation {
+  Tensor operator()(const Arg& x) const { return function(x); }
   GRADUS_FIELDS()
 };
+
+struct ReLU : Activation<relu> {};
+struct SELU : Activation<selu> {};
+struct SiLU : Activation<silu> {};
+struct Mish : Activation<mish> {};
+struct Hardswish : Activation<hardswish> {};
+struct Softplus : Activation<softplus> {};
+struct Sigmoid : Activation<sigmoid> {};
+struct Tanh : Activation<tanh> {};
+struct Softsign : Activation<softsign> {};
 
 struct LeakyReLU {
   double negative_slope = 0.01;
@@ -34,45 +45,10 @@ struct ELU {
   GRADUS_FIELDS(alpha)
 };
 
-struct SELU {
-  Tensor operator()(const Arg& x) const { return selu(x); }
-  GRADUS_FIELDS()
-};
-
 struct GELU {
   bool approximate = false;  ///< by a tanh
   Tensor operator()(const Arg& x) const { return approximate ? gelu_tanh(x) : gelu(x); }
   GRADUS_FIELDS(approximate)
-};
-
-struct SiLU {
-  Tensor operator()(const Arg& x) const { return silu(x); }
-  GRADUS_FIELDS()
-};
-
-struct Mish {
-  Tensor operator()(const Arg& x) const { return mish(x); }
-  GRADUS_FIELDS()
-};
-
-struct Hardswish {
-  Tensor operator()(const Arg& x) const { return hardswish(x); }
-  GRADUS_FIELDS()
-};
-
-struct Softplus {
-  Tensor operator()(const Arg& x) const { return softplus(x); }
-  GRADUS_FIELDS()
-};
-
-struct Sigmoid {
-  Tensor operator()(const Arg& x) const { return sigmoid(x); }
-  GRADUS_FIELDS()
-};
-
-struct Tanh {
-  Tensor operator()(const Arg& x) const { return tanh(x); }
-  GRADUS_FIELDS()
 };
 
 struct Softmax {

@@ -14,8 +14,9 @@
 namespace gradus::optim {
 namespace {
 
-void at_least_zero(const char* setting, double value) {
-  if (!(value >= 0)) fail(fmt::format("{} is {}; it must be at least 0", setting, value));
+void at_least_zero(std::initializer_list<std::pair<const char*, double>> settings) {
+  for (const auto& [name, value] : settings)
+    if (!(value >= 0)) fail(fmt::format("{} is {}; it must be at least 0", name, value));
 }
 void below_one(const char* setting, double value) {
   if (!(value >= 0 && value < 1)) fail(fmt::format("{} is {}; it must be at least 0 and less than 1", setting, value));
@@ -32,9 +33,7 @@ struct Slot {
 
 constexpr const char* name_of(const SGDOptions&) { return "SGD"; }
 void check(const SGDOptions& o) {
-  at_least_zero("lr", o.lr);
-  at_least_zero("momentum", o.momentum);
-  at_least_zero("weight_decay", o.weight_decay);
+  at_least_zero({{"lr", o.lr}, {"momentum", o.momentum}, {"weight_decay", o.weight_decay}});
   if (o.nesterov && (o.momentum == 0 || o.dampening != 0))
     fail(fmt::format("nesterov needs a momentum and no dampening; they are {} and {}", o.momentum, o.dampening));
 }
@@ -49,11 +48,9 @@ template <class O> constexpr bool is_adam = std::is_same_v<O, AdamOptions> || st
 template <class O>
 requires is_adam<O>
 void check(const O& o) {
-  at_least_zero("lr", o.lr);
+  at_least_zero({{"lr", o.lr}, {"eps", o.eps}, {"weight_decay", o.weight_decay}});
   below_one("the first of betas", o.betas.first);
   below_one("the second of betas", o.betas.second);
-  at_least_zero("eps", o.eps);
-  at_least_zero("weight_decay", o.weight_decay);
 }
 template <class O>
 requires is_adam<O> std::array<Slot, 3> slots(const O& o) {
@@ -62,25 +59,15 @@ requires is_adam<O> std::array<Slot, 3> slots(const O& o) {
 template <class O>
 requires is_adam<O> formula::AdamUpdate rule(const O& o, int64_t step, bool) {
   const auto [beta1, beta2] = o.betas;
+  const double correction1 = 1 - std::pow(beta1, double(step)), correction2 = 1 - std::pow(beta2, double(step));
   const bool decoupled = std::is_same_v<O, AdamWOptions>;
-  return {o.lr,
-          beta1,
-          beta2,
-          o.eps,
-          o.weight_decay,
-          decoupled,
-          o.amsgrad,
-          1 - std::pow(beta1, double(step)),
-          1 - std::pow(beta2, double(step))};
+  return {o.lr, beta1, beta2, o.eps, o.weight_decay, decoupled, o.amsgrad, correction1, correction2};
 }
 
 constexpr const char* name_of(const RMSpropOptions&) { return "RMSprop"; }
 void check(const RMSpropOptions& o) {
-  at_least_zero("lr", o.lr);
-  at_least_zero("alpha", o.alpha);
-  at_least_zero("eps", o.eps);
-  at_least_zero("weight_decay", o.weight_decay);
-  at_least_zero("momentum", o.momentum);
+  at_least_zero({{"lr", o.lr}, {"alpha", o.alpha}, {"eps", o.eps}});
+  at_least_zero({{"weight_decay", o.weight_decay}, {"momentum", o.momentum}});
 }
 std::array<Slot, 3> slots(const RMSpropOptions& o) {
   return {{{"square_avg"}, {"momentum_buffer", o.momentum != 0}, {"grad_avg", o.centered}}};
@@ -91,11 +78,8 @@ formula::RmspropUpdate rule(const RMSpropOptions& o, int64_t, bool) {
 
 constexpr const char* name_of(const AdagradOptions&) { return "Adagrad"; }
 void check(const AdagradOptions& o) {
-  at_least_zero("lr", o.lr);
-  at_least_zero("lr_decay", o.lr_decay);
-  at_least_zero("weight_decay", o.weight_decay);
-  at_least_zero("initial_accumulator_value", o.initial_accumulator_value);
-  at_least_zero("eps", o.eps);
+  at_least_zero({{"lr", o.lr}, {"lr_decay", o.lr_decay}, {"weight_decay", o.weight_decay}, {"eps", o.eps}});
+  at_least_zero({{"initial_accumulator_value", o.initial_accumulator_value}});
 }
 std::array<Slot, 1> slots(const AdagradOptions& o) { return {{{"sum", true, o.initial_accumulator_value}}}; }
 formula::AdagradUpdate rule(const AdagradOptions& o, int64_t step, bool) {

@@ -102,6 +102,7 @@ TEST_CASE("activation layers are the functions of the same names") {
   CHECK(same(nn::Mish()(x), mish(x)));
   CHECK(same(nn::Hardswish()(x), hardswish(x)));
   CHECK(same(nn::Softplus()(x), softplus(x)));
+  CHECK(same(nn::Softsign()(x), softsign(x)));
   CHECK(same(nn::Sigmoid()(x), sigmoid(x)));
   CHECK(same(nn::Tanh()(x), tanh(x)));
   CHECK(same(nn::Softmax{0}(x), softmax(x, 0)));
