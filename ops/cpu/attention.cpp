@@ -15,7 +15,11 @@
 namespace gradus::cpu {
 namespace {
 
-constexpr int64_t query_block = 64, key_block = 128;
+constexpr int64_t key_block = 128;
+
+// The queries of a tile of scores. What lies right of the diagonal in its tiles is computed, too: in low ones, there is
+// less of it.
+int64_t query_block(const AttentionSettings& settings) { return settings.is_causal ? 32 : 64; }
 
 template <class T> using Tile = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 template <class T> using TileMap = Eigen::Map<Tile<T>, 0, Eigen::OuterStride<>>;
@@ -115,25 +119,24 @@ template <class T> void backward_as(const AttentionSettings& settings, const Ten
   const Tensor gradient = with_plain_rows<T>(dy), output = with_plain_rows<T>(y);
   const Matrices<T> queries(query), keys(key), values(value), gradients(gradient), outputs(output);
   const Matrices<T> d_queries(dq), d_keys(dk), d_values(dv);
-  const int64_t rows = q.size(-2), columns = k.size(-2);
+  const int64_t rows = q.size(-2), columns = k.size(-2), size = query_block(settings);
   const T* const log_sum_exp = pointer<T>(settings.log_sum_exp);
   const T scale = T(settings.scale);
   const int64_t work = rows * columns * (3 * q.size(-1) + 2 * v.size(-1));
   parallel_for(items_of(q), grain_for(work, product_grain / 4), [&](int64_t begin, int64_t end) {
     Scores<T> scores(settings, rows, columns);
-    Array<T> probabilities(query_block * key_block), d_scores(query_block * key_block), keep(key_block);
+    Array<T> probabilities(size * key_block), d_scores(size * key_block), keep(key_block);
     Array<T> dot(rows);  // Σ dy·y of each query, which is Σ dp·p: what the softmax takes off every gradient
     for (int64_t item = begin; item < end; ++item) {
       dot = gradients.rows(item, 0, rows).cwiseProduct(outputs.rows(item, 0, rows)).rowwise().sum().array();
       d_queries.rows(item, 0, rows).setZero();
       for (int64_t s = 0; s < columns; s += key_block) {
-        const int64_t m = std::min(key_block, columns - s);
-        const TileMap<T> k_block = keys.rows(item, s, m), v_block = values.rows(item, s, m);
-        TileMap<T> dk_block = d_keys.rows(item, s, m), dv_block = d_values.rows(item, s, m);
-        dk_block.setZero();
-        dv_block.setZero();
-        for (int64_t t = settings.is_causal ? s / query_block * query_block : 0; t < rows; t += query_block) {
-          const int64_t n = std::min(query_block, rows - t);
+        const int64_t most = std::min(key_block, columns - s);
+        d_keys.rows(item, s, most).setZero();
+        d_values.rows(item, s, most).setZero();
+        for (int64_t t = settings.is_causal ? s / size * size : 0; t < rows; t += size) {
+          const int64_t n = std::min(size, rows - t), m = std::min(most, scores.keys_seen(t + n) - s);
+          const TileMap<T> k_block = keys.rows(item, s, m), v_block = values.rows(item, s, m);
           const TileMap<T> q_block = queries.rows(item, t, n), dy_block = gradients.rows(item, t, n);
           TileMap<T> p = tile_of(probabilities, n, m), ds = tile_of(d_scores, n, m);
           scores.compute(item, t, s, q_block, k_block, p);
@@ -152,9 +155,9 @@ template <class T> void backward_as(const AttentionSettings& settings, const Ten
             }
             std::fill(ds_row.data() + seen, ds_row.data() + m, T(0));
           }
-          multiply(view(p).transposed(), view(dy_block), n, true, dv_block);
+          multiply(view(p).transposed(), view(dy_block), n, true, d_values.rows(item, s, m));
           multiply(view(ds), view(k_block), m, true, d_queries.rows(item, t, n));
-          multiply(view(ds).transposed(), view(q_block), n, true, dk_block);
+          multiply(view(ds).transposed(), view(q_block), n, true, d_keys.rows(item, s, m));
         }
       }
     }
@@ -167,14 +170,15 @@ void attention(const AttentionSettings& settings, const Tensor& q, const Tensor&
   compute_in_float(y, [&]<class T>(const Tensor& result) {
     const Tensor query = with_plain_rows<T>(q), key = with_plain_rows<T>(k), value = with_plain_rows<T>(v);
     const Matrices<T> queries(query), keys(key), values(value), results(result);
-    const int64_t rows = q.size(-2), columns = k.size(-2), blocks = divide_up(rows, query_block);
+    const int64_t rows = q.size(-2), columns = k.size(-2), size = query_block(settings);
+    const int64_t blocks = divide_up(rows, size);
     T* const log_sum_exp = pointer<T>(settings.log_sum_exp);
-    const int64_t work = std::min(rows, query_block) * columns * (q.size(-1) + v.size(-1));
+    const int64_t work = std::min(rows, size) * columns * (q.size(-1) + v.size(-1));
     parallel_for(items_of(q) * blocks, grain_for(work, product_grain / 4), [&](int64_t begin, int64_t end) {
       Scores<T> scores(settings, rows, columns);
-      Array<T> memory(query_block * key_block), keep(key_block), largest(query_block), sum(query_block);
+      Array<T> memory(size * key_block), keep(key_block), largest(size), sum(size);
       for (int64_t block = begin; block < end; ++block) {
-        const int64_t item = block / blocks, t = block % blocks * query_block, n = std::min(query_block, rows - t);
+        const int64_t item = block / blocks, t = block % blocks * size, n = std::min(size, rows - t);
         TileMap<T> out = results.rows(item, t, n);
         out.setZero();
         largest.setConstant(-infinity<T>);
