@@ -106,7 +106,7 @@ template <class T> using Array = Eigen::Array<T, Eigen::Dynamic, 1>;
 template <class T> using In = Eigen::Map<const Array<T>>;
 template <class T> using Out = Eigen::Map<Array<T>>;
 
-/// Asks for n numbers that will be needed soon.
+/// Asks for n numbers that may be needed soon; whether they exist does not matter.
 template <class T> void prefetch(const T* x, int64_t n) {
   for (int64_t i = 0; i < n; i += int64_t(64 / sizeof(T))) __builtin_prefetch(x + i);
 }

@@ -70,7 +70,7 @@ template <class V, class T> Moments<V> moments(const Part& part, bool center, co
         mean = total([&](const In<T>& values) { return values - origin; }) / n + double(origin);
       }
       // What comes next is asked for now: this piece is in the cache, and the memory would have nothing to do.
-      if (is_number<V>) prefetch(x + part.first + row * part.stride + i + length, length);
+      if (part.rows == 1) prefetch(x + part.first + i + length, length);
       const auto middle = as<T>(mean);
       all.add(n, mean, total([&](const In<T>& values) { return (values - middle).square(); }));
     }
