@@ -15,7 +15,7 @@ class Checkpoint final : public Node {
              GeneratorState random, const Tensor& output)
       : Node(output), f_(std::move(f)), random_(random) {
     for (const Tensor& input : inputs) {
-      saved_.push_back(input.needs_grad() ? input : input.detach());  // decided now
+      saved_.push_back(input.needs_grad() ? input : input.detach());  // which get a gradient is decided now
       inputs_.push_back(input.node());
       versions_.push_back(input.storage()->version());
     }

@@ -55,7 +55,8 @@ template <class T> struct Panel {
     }
   }
 
-  // Of `rows` rows and all columns: 2·rows·width operations for rows + width numbers read, all in the cache.
+  // Of `rows` rows and all columns: 2·rows·width operations for rows + width numbers read, all in the cache. No view of
+  // x: one written number by number and then copied whole would make the processor wait, once a tile.
   template <int rows> static void tile(const Panel& panel, const T* x, int64_t x_row, int64_t x_column, const T* added,
                                        int64_t added_stride, T* y, int64_t stride) {
     using namespace Eigen::internal;
