@@ -24,7 +24,7 @@ inline bool single_threaded() {
 class Counter {
  public:
   int64_t add(int64_t n) {  // returns the new value
-    if (single_threaded()) {
+    if (single_threaded()) [[likely]] {
       const int64_t value = value_.load(std::memory_order_relaxed) + n;
       value_.store(value, std::memory_order_relaxed);
       return value;
