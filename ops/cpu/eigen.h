@@ -30,20 +30,30 @@ template <class T, class P> P zero_where_tiny(const P& x, const P& exponential) 
   const T least = T(std::log(std::numeric_limits<T>::min()));
   return pselect(pcmp_lt(x, pset1<P>(least)), pzero(x), exponential);
 }
-// e^x = 2^m·e^r as Eigen computes it (S. L. Moshier's Cephes library), in two thirds of the instructions:
-// adding 1.5·2²³ rounds x/ln 2 to m and leaves m in the lowest bits, from where it is added to the exponent of e^r.
-template <class P> P exp_of_floats(const P& x) {
-  using Bits = typename unpacket_traits<P>::integer_packet;
+// e^x = 2^m·e^r as Eigen computes it (S. L. Moshier's Cephes library), in two thirds of the instructions: adding
+// 1.5·2²³ rounds x/ln 2 to m and leaves m in the lowest bits, from where it is added to the exponent of e^r. AVX-512
+// scales by 2^m itself, to 0 and ∞ where x is far enough; x is kept finite for r's sake, and NaN stays NaN.
+template <class P> P exp_of_floats(const P& argument) {
   const auto times_plus = [](const P& a, const P& b, float c) { return pmadd(a, b, pset1<P>(c)); };
+#ifdef EIGEN_VECTORIZE_AVX512
+  const P x = _mm512_min_ps(pset1<P>(89), _mm512_max_ps(pset1<P>(-104), argument));
+#else
+  const P& x = argument;
+#endif
   const P rounded = times_plus(x, pset1<P>(1.44269504f), 0x1.8p23f), m = psub(rounded, pset1<P>(0x1.8p23f));
-  const P r = pmadd(m, pset1<P>(2.12194440e-4f), pmadd(m, pset1<P>(-0.693359375f), x)), square = pmul(r, r);
-  const P high = times_plus(times_plus(r, pset1<P>(1.98756915e-4f), 1.39819995e-3f), r, 8.33345191e-3f);
-  const P low = times_plus(times_plus(r, pset1<P>(4.16657959e-2f), 1.66666655e-1f), r, 5.00000012e-1f);
-  const P power = pmadd(pmadd(high, pmul(square, r), low), square, padd(r, pset1<P>(1)));
-  const Bits exponent = plogical_shift_left<23>(preinterpret<Bits>(rounded));
-  const P result = preinterpret<P>(padd(preinterpret<Bits>(power), exponent));
+  const P r = pmadd(m, pset1<P>(2.12194440e-4f), pmadd(m, pset1<P>(-0.693359375f), x));
+  P power = times_plus(r, pset1<P>(1.98756915e-4f), 1.39819995e-3f);
+  for (float c : {8.33345191e-3f, 4.16657959e-2f, 1.66666655e-1f, 5.00000012e-1f}) power = times_plus(power, r, c);
+  power = pmadd(power, pmul(r, r), padd(r, pset1<P>(1)));
+#ifdef EIGEN_VECTORIZE_AVX512
+  return _mm512_scalef_ps(power, m);
+#else
+  using Bits = typename unpacket_traits<P>::integer_packet;
+  const P result =
+      preinterpret<P>(padd(preinterpret<Bits>(power), plogical_shift_left<23>(preinterpret<Bits>(rounded))));
   const P most = pset1<P>(88.7228317f);  // beyond it ∞; NaN stays NaN
   return zero_where_tiny<float>(x, pselect(pcmp_le(x, most), result, padd(x, pset1<P>(NumTraits<float>::infinity()))));
+#endif
 }
 template <> template <> inline PacketOf<float> scalar_exp_op<float>::packetOp(const PacketOf<float>& x) const {
   return exp_of_floats(x);

@@ -2,7 +2,7 @@
 // Writing the results of Eigen expressions to tensors of any dtype, large ones past the caches.
 
 #ifdef __SSE2__
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 #include <cstring>
@@ -18,16 +18,28 @@ namespace gradus::cpu {
 /// stores are faster for 4 MiB, slower from 8 MiB on. Lines that are written in parts take several times as long.
 constexpr size_t streamed_bytes = 8 << 20;
 
+#if defined __AVX512F__
+using StreamedPart = __m512i;
+inline void stream(StreamedPart* to, StreamedPart part) { _mm512_stream_si512(to, part); }
+#elif defined __AVX__
+using StreamedPart = __m256i;
+inline void stream(StreamedPart* to, StreamedPart part) { _mm256_stream_si256(to, part); }
+#elif defined __SSE2__
+using StreamedPart = __m128i;
+inline void stream(StreamedPart* to, StreamedPart part) { _mm_stream_si128(to, part); }
+#endif
+
 /// How Eigen assigns such a result, which begins at a cache line: Eigen::internal::assign_op with other stores.
 template <class T> struct StreamOp : Eigen::internal::assign_op<T, T> {
   template <int alignment, class P> void assignPacket(T* to, const P& packet) const {
 #ifdef __SSE2__
-    __m128i parts[sizeof(P) / sizeof(__m128i)];
-    std::memcpy(parts, &packet, sizeof(P));
-    for (const __m128i& part : parts) _mm_stream_si128(reinterpret_cast<__m128i*>(to) + (&part - parts), part);
-#else
-    std::memcpy(to, &packet, sizeof(P));
+    if constexpr (sizeof(P) == sizeof(StreamedPart)) {
+      StreamedPart part;
+      std::memcpy(&part, &packet, sizeof(P));
+      return stream(reinterpret_cast<StreamedPart*>(to), part);
+    }
 #endif
+    std::memcpy(to, &packet, sizeof(P));
   }
 };
 
