@@ -161,6 +161,7 @@ TEST_CASE("matmul: large products of every layout") {
                                                                      {7, 500, 300},
                                                                      {500, 7, 300},
                                                                      {260, 130, 270},
+                                                                     {30, 70, 1024},
                                                                      {110, 1040, 400},
                                                                      {13, 1090, 390}})
       check(m, n, k);

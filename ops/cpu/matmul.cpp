@@ -5,26 +5,35 @@
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
 #include "ops/cpu/product.h"
+#include "ops/cpu/transpose.h"
 
 namespace gradus::cpu {
 namespace {
 
-// Up to this many multiplications, copying operands into panels costs more than it gains.
-constexpr int64_t tiny = 2048;
+// Up to this many multiplications, dividing the operands into blocks costs more than it gains.
+constexpr int64_t tiny = 8192;
 
-// Element by element, a vector of columns at a time where b's rows lie without gaps: b is copied so that they do where
-// that pays, and a narrow result is made turned over, from the rows of aᵀ.
-template <class T>
-void tiny_product(int64_t m, int64_t n, int64_t k, const MatrixView<T> a, const MatrixView<T> b, const T* bias, T* y) {
-  constexpr int width = 64 / sizeof(T);
-  using Vector = Eigen::Array<T, width, 1>;
+// copy = b, its rows without gaps.
+template <class T> void copy_rows(int64_t k, int64_t n, const MatrixView<T>& b, T* copy) {
+  constexpr int64_t lanes = Panel<T>::lanes;
+  for (int64_t l = 0; l < k; l += lanes)
+    for (int64_t j = 0; j < n; j += lanes) {
+      const int64_t rows = std::min(lanes, k - l), columns = std::min(lanes, n - j);
+      if (b.row == 1 && rows == lanes && columns == lanes)
+        transpose_square(b.at(l, j).data, b.column, lanes, copy + l * n + j, n);
+      else
+        for (int64_t r = l; r < l + rows; ++r)
+          for (int64_t c = j; c < j + columns; ++c) copy[r * n + c] = *b.at(r, c).data;
+    }
+}
+
+// A register of columns at a time where b's rows lie without gaps, or a copy's; the others element by element. A narrow
+// result is made turned over, from the rows of aᵀ.
+template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const MatrixView<T>& a, const MatrixView<T>& b,
+                                     const T* bias, T* y) {
+  constexpr int64_t lanes = Panel<T>::lanes;
   T copy[tiny];
-  if (b.column != 1 && n >= width && m > 1) {
-    for (int64_t l = 0; l < k; ++l)
-      for (int64_t j = 0; j < n; ++j) copy[l * n + j] = b.data[l * b.row + j * b.column];
-    return tiny_product(m, n, k, a, MatrixView<T>{copy, n, 1}, bias, y);
-  }
-  if (k > 0 && n < width && m >= width && a.row == 1 && a.column != 1) {
+  if (k > 0 && n < lanes && m >= lanes && a.row == 1 && a.column != 1) {
     tiny_product<T>(n, m, k, {b.data, b.column, b.row}, {a.data, a.column, 1}, nullptr, copy);
     for (int64_t j = 0; j < n; ++j) {
       const T added = bias ? bias[j] : T(0);
@@ -32,39 +41,21 @@ void tiny_product(int64_t m, int64_t n, int64_t k, const MatrixView<T> a, const 
     }
     return;
   }
-  const int64_t vectors = b.column == 1 ? n / width * width : 0;               // columns taken so
-  const int64_t dotted = a.column == 1 && b.row == 1 ? k / width * width : 0;  // terms of the others' sums
-  for (int64_t i = 0; i < m; ++i, y += n) {
-    const T* row = a.data + i * a.row;
-    for (int64_t j = 0; j < vectors; j += width) {
-      Vector sum = bias ? Vector(Eigen::Map<const Vector>(bias + j)) : Vector::Zero();
-      for (int64_t l = 0; l < k; ++l) sum += row[l * a.column] * Eigen::Map<const Vector>(b.data + l * b.row + j);
-      Eigen::Map<Vector>(y + j) = sum;
-    }
-    if (vectors == n) continue;
-    const T* column = b.data + vectors * b.column;
-    if (!dotted && n - vectors > k) {  // few terms: each is added to all columns
-      for (int64_t j = vectors; j < n; ++j) y[j] = bias ? bias[j] : T(0);
-      for (int64_t l = 0; l < k; ++l) {
-        const T factor = row[l * a.column];
-        const T* right = column + l * b.row;
-        for (int64_t j = vectors; j < n; ++j, right += b.column) y[j] += factor * *right;
-      }
-      continue;
-    }
-    for (int64_t j = vectors; j < n; ++j, column += b.column) {
+  const bool copied = b.column != 1 && n >= lanes;
+  if (copied) copy_rows(k, n, b, copy);
+  const int64_t whole = copied || b.column == 1 ? n / lanes * lanes : 0;
+  for (int64_t j = 0; j < whole; j += Panel<T>::width)
+    Panel<T>{k, (copied ? copy : b.data) + j, copied ? n : b.row}.multiply(
+        m, std::min<int64_t>(Panel<T>::width, whole - j), a, bias ? bias + j : nullptr, 0, y + j, n);
+  for (int64_t i = 0; i < m && whole < n; ++i)
+    for (int64_t j = whole; j < n; ++j) {
+      const T *left = a.at(i, 0).data, *right = b.at(0, j).data;
       T sum = bias ? bias[j] : T(0);
-      if (dotted) {
-        Vector sums = Vector::Zero();
-        for (int64_t l = 0; l < dotted; l += width)
-          sums += Eigen::Map<const Vector>(row + l) * Eigen::Map<const Vector>(column + l);
-        sum += sums.sum();
-      }
-      const T *left = row + dotted * a.column, *right = column + dotted * b.row;
-      for (int64_t l = dotted; l < k; ++l, left += a.column, right += b.row) sum += *left * *right;
-      y[j] = sum;
+      if (a.column == 1 && b.row == 1) sum += (In<T>(left, k) * In<T>(right, k)).sum();
+      else
+        for (int64_t l = 0; l < k; ++l) sum += left[l * a.column] * right[l * b.row];
+      y[i * n + j] = sum;
     }
-  }
 }
 
 // y = matrix·x + bias, for one column or, turned over, one row. Eigen reads the matrix along its rows or its columns.

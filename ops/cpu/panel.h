@@ -32,8 +32,8 @@ template <class T> struct Panel {
     const int64_t tiles = divide_up(m, most_rows);  // of about the same number of rows
     for (int64_t i = 0, rows; i < tiles; ++i, x.data += rows * x.row, y += rows * stride) {
       rows = m / tiles + (i < m % tiles);
-      const auto make_tile = tile_of_rows[size_t(rows - 1)];
-      if (n == width) {
+      const auto make_tile = (n > lanes ? whole_tiles : half_tiles)[size_t(rows - 1)];
+      if (n == width || n == lanes) {
         make_tile(*this, x.data, x.row, x.column, added, added_stride, y, stride);
       } else {
         T whole[most_rows * width];
@@ -55,36 +55,40 @@ template <class T> struct Panel {
     }
   }
 
-  // Of `rows` rows and all columns: 2·rows·width operations for rows + width numbers read, all in the cache. No view of
-  // x: one written number by number and then copied whole would make the processor wait, once a tile.
-  template <int rows> static void tile(const Panel& panel, const T* x, int64_t x_row, int64_t x_column, const T* added,
-                                       int64_t added_stride, T* y, int64_t stride) {
+  // Of `rows` rows and `registers` times `lanes` columns: 2·rows·columns operations for rows + columns numbers read,
+  // all in the cache. No view of x: one written number by number and then copied whole would make the processor wait,
+  // once a tile.
+  template <int registers, int rows> static void tile(const Panel& panel, const T* x, int64_t x_row, int64_t x_column,
+                                                      const T* added, int64_t added_stride, T* y, int64_t stride) {
     using namespace Eigen::internal;
     using Packet = typename packet_traits<T>::type;
-    Packet left[rows], right[rows];
+    Packet sums[registers][rows];
     unroll<rows>([&](auto r) {
-      prefetch(y + r * stride, width);
-      left[r] = right[r] = pset1<Packet>(T(0));
+      prefetch(y + r * stride, registers * lanes);
+      unroll<registers>([&](auto c) { sums[c][r] = pset1<Packet>(T(0)); });
     });
     const T* row = panel.data;
     for (int64_t i = 0; i < panel.depth; ++i, row += panel.step, x += x_column) {
-      const Packet a = ploadu<Packet>(row), b = ploadu<Packet>(row + lanes);
+      Packet columns[registers];
+      unroll<registers>([&](auto c) { columns[c] = ploadu<Packet>(row + c * lanes); });
       unroll<rows>([&](auto r) {
         const Packet factor = pset1<Packet>(x[r * x_row]);
-        left[r] = pmadd(factor, a, left[r]);
-        right[r] = pmadd(factor, b, right[r]);
+        unroll<registers>([&](auto c) { sums[c][r] = pmadd(factor, columns[c], sums[c][r]); });
       });
     }
     unroll<rows>([&](auto r) {
-      const T* before = added ? added + r * added_stride : nullptr;
-      pstoreu(y + r * stride, added ? padd(ploadu<Packet>(before), left[r]) : left[r]);
-      pstoreu(y + r * stride + lanes, added ? padd(ploadu<Packet>(before + lanes), right[r]) : right[r]);
+      unroll<registers>([&](auto c) {
+        const int64_t column = c * lanes;
+        const Packet& sum = sums[c][r];
+        pstoreu(y + r * stride + column, added ? padd(ploadu<Packet>(added + r * added_stride + column), sum) : sum);
+      });
     });
   }
-  static constexpr auto tile_of_rows = []<int... i>(std::integer_sequence<int, i...>) {
-    return std::array{&tile<i + 1>...};
+  template <int registers, int... i> static constexpr auto tiles(std::integer_sequence<int, i...>) {
+    return std::array{&tile<registers, i + 1>...};
   }
-  (std::make_integer_sequence<int, most_rows>());
+  using Rows = std::make_integer_sequence<int, most_rows>;
+  static constexpr auto whole_tiles = tiles<2>(Rows()), half_tiles = tiles<1>(Rows());
 };
 
 }  // namespace gradus::cpu

@@ -54,10 +54,12 @@ template <class T> void product(int64_t m, int64_t n, int64_t k, MatrixView<T> a
                                 int64_t added_stride, T* y, int64_t stride) {
   using Panel = cpu::Panel<T>;
   constexpr int64_t width = Panel::width, tile_rows = Panel::most_rows;
-  // A panel of 24 KiB, rows of some 150 KiB, panels of 1.5 MiB: what the caches hold, from L1 to L3.
-  constexpr int64_t block_depth = 24 * 1024 / (width * sizeof(T)), block_rows = 16 * tile_rows,
-                    block_columns = 64 * width;
-  const bool copy_a = a.column != 1, copy_b = b.column != 1 || (m > 4 * tile_rows && k > 32);
+  // A panel of 24 KiB with AVX2, rows of some 150 KiB, panels of 1.5 MiB: what the caches hold, from L1 to L3. With
+  // AVX-512 twice that: a tile has 14 operations for each register that it reads of the panel, time for the L2 cache.
+  constexpr int64_t block_depth = 384, block_rows = 16 * tile_rows, block_columns = 64 * width;
+  // Rows 4 KiB apart lie in the same set of the L1 cache, which holds 8 lines.
+  const bool collides = tile_rows > 8 && m > 8 && a.row * int64_t(sizeof(T)) % 4096 == 0;
+  const bool copy_a = a.column != 1 || collides, copy_b = b.column != 1 || (m > 4 * tile_rows && k > 32);
   const int64_t deepest = std::min(k, block_depth), copied_columns = copy_b ? std::min(n, block_columns) : n % width;
   const int64_t panels_size = deepest * divide_up(copied_columns, width) * width;
   const int64_t stacks_size = copy_a ? deepest * std::min(divide_up(m, tile_rows) * tile_rows, block_rows) : 0;
