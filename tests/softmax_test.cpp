@@ -5,7 +5,10 @@
 #include <doctest/doctest.h>
 
 #include "ops/arithmetic.h"
+#include "ops/comparison.h"
 #include "ops/create.h"
+#include "ops/exponential.h"
+#include "ops/index.h"
 #include "ops/loss.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
@@ -38,6 +41,33 @@ TEST_CASE("softmax: infinite logits") {
         1e-6);
   const Tensor loss = cross_entropy(x, tensor({0, 1, 1}, int64), {.reduction = LossReduction::none});
   CHECK(distance(loss, tensor({INFINITY, NAN, NAN})) == 0);
+}
+
+TEST_CASE("softmax: rows of every length, also with a NaN or an infinity anywhere") {
+  manual_seed(7);
+  for (const Dtype dtype : {float32, float64})
+    for (const int64_t n : {1, 2, 7, 8, 9, 15, 16, 17, 33, 63, 64, 65, 2047, 2048, 2049}) {
+      CAPTURE(n);
+      const Tensor x = randn({2, n}, dtype), power = exp(x), expected = power / sum(power, 1, true);
+      const double allowed = dtype == float32 ? 1e-6 : 1e-14;
+      CHECK(distance(softmax(x, 1), expected) < allowed);
+      CHECK(distance(exp(log_softmax(x, 1)), expected) < allowed);
+      const Tensor target = randint(0, n, {2}), logits = clone(x).requires_grad();
+      const Tensor loss = cross_entropy(logits, target);
+      CHECK(distance(loss, -mean(gather(log_softmax(x, 1), 1, unsqueeze(target, 1)))) < allowed);
+      loss.backward();
+      CHECK(distance(logits.grad(), (expected - to(one_hot(target, n), dtype)) / 2) < allowed);
+      for (const int64_t place : {int64_t(0), n / 2, n - 1}) {
+        const auto with = [&](double value) { return where(arange(n) == double(place), value, x); };
+        CHECK(distance(softmax(with(NAN), 1), full({2, n}, NAN, dtype)) == 0);
+        CHECK(distance(log_softmax(with(NAN), 1), full({2, n}, NAN, dtype)) == 0);
+        CHECK(distance(log_softmax(where(arange(n) == double(place), NAN, full({2, n}, -INFINITY, dtype)), 1),
+                       full({2, n}, NAN, dtype)) == 0);
+        if (n == 1) continue;
+        const Tensor rest = where(arange(n) == double(place), 0, power);
+        CHECK(distance(softmax(with(-INFINITY), 1), rest / sum(rest, 1, true)) < allowed);
+      }
+    }
 }
 
 TEST_CASE("softmax: rows without elements") {

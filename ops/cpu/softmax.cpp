@@ -24,12 +24,50 @@ template <class T> struct RowView {
   In<T> operator()(int64_t row) const { return In<T>(data + row * n, n); }
 };
 
+template <class T> using Packet = typename Eigen::internal::packet_traits<T>::type;
+template <class T> constexpr int64_t lanes = Eigen::internal::packet_traits<T>::size;
+
+// A short row with −∞ behind it, up to whole registers: no number is left to loops that take one after the other.
+template <class T> std::pair<const T*, int64_t> padded(const In<T>& x, T* buffer) {
+  using namespace Eigen::internal;
+  const int64_t n = x.size(), full = n / lanes<T> * lanes<T>, whole = divide_up(n, lanes<T>) * lanes<T>;
+  if (n == whole || whole > chunk) return {x.data(), n};
+  for (int64_t i = 0; i < full; i += lanes<T>) pstore(buffer + i, ploadu<Packet<T>>(x.data() + i));
+  pstore(buffer + full, pset1<Packet<T>>(-std::numeric_limits<T>::infinity()));
+  std::copy(x.data() + full, x.data() + n, buffer + full);
+  return {buffer, whole};
+}
+
+// The largest x that is a number. Eigen's maxCoeff() goes through the memory for the last steps.
+template <class T> T largest_of(const In<T>& x) {
+  using namespace Eigen::internal;
+  Packet<T> most = pset1<Packet<T>>(-std::numeric_limits<T>::infinity());
+  int64_t i = 0;
+  for (; i + lanes<T> <= x.size(); i += lanes<T>) most = pmax(ploadu<Packet<T>>(x.data() + i), most);
+  T largest = predux_max(most);
+  for (; i < x.size(); ++i) largest = std::max(largest, x[i]);
+  return largest;
+}
+
 // The largest x, and log Σ exp(x − largest); 0 and −∞ for a row of −∞. Far from zero their sum, log Σ exp(x), has no
 // digits left for the second, whereas x − largest is exact: (x − largest) − log Σ exp(x − largest).
-template <class T> std::pair<T, T> log_sum_exp(const In<T>& x) {
-  const T largest = x.template maxCoeff<Eigen::PropagateNaN>();
-  if (largest == -std::numeric_limits<T>::infinity()) return {T(0), largest};
+template <class T> std::pair<T, T> log_sum_exp(const In<T>& row) {
+  alignas(64) T buffer[chunk];
+  const auto [data, n] = padded(row, buffer);
+  const In<T> x(data, n);
+  const T largest = largest_of(x);  // beside a NaN the sum will be one
+  if (largest == -std::numeric_limits<T>::infinity()) return {T(0), x.sum()};
   return {largest, std::log((x - largest).exp().sum())};
+}
+
+// factor · softmax(x).
+template <class T> void scaled_softmax(const In<T>& row, T factor, Out<T>& to) {
+  alignas(64) T buffer[chunk];
+  const auto [data, n] = padded(row, buffer);
+  const In<T> x(data, n);
+  Out<T> power(n == row.size() ? to.data() : buffer, n);
+  power = (x - largest_of(x)).exp();
+  to = power.head(row.size()) * (factor / power.sum());
 }
 
 }  // namespace
@@ -42,13 +80,9 @@ void softmax(bool log, const Tensor& x, const Tensor& y) {
     for_rows(values, [&](int64_t row) {
       const In<T> in = row_of(row);
       Out<T> to(out + row * row_of.n, row_of.n);
-      if (log) {
-        const auto [largest, log_sum] = log_sum_exp(in);
-        to = in - largest - log_sum;
-      } else {
-        to = (in - in.template maxCoeff<Eigen::PropagateNaN>()).exp();
-        to *= T(1) / to.sum();
-      }
+      if (!log) return scaled_softmax(in, T(1), to);
+      const auto [largest, log_sum] = log_sum_exp(in);
+      to = in - largest - log_sum;
     });
   });
 }
@@ -77,10 +111,7 @@ void cross_entropy(const Tensor& logits, const CrossEntropyTarget& target, const
     for_rows(values, [&](int64_t row) {
       const In<T> x = row_of(row);
       const int64_t label = classes[row];
-      if (label == target.ignore_index) {
-        out[row] = 0;
-        return;
-      }
+      if (label == target.ignore_index) return void(out[row] = 0);
       const auto [largest, log_sum] = log_sum_exp(x);
       out[row] = log_sum - (T(1) - smoothing) * (x(label) - largest);
       if (smoothing != 0) out[row] -= smoothing * (x - largest).mean();
@@ -99,13 +130,10 @@ void cross_entropy_backward(const Tensor& grad, const Tensor& logits, const Cros
       const In<T> x = row_of(row);
       Out<T> to(out + row * row_of.n, row_of.n);
       const int64_t label = classes[row];
-      if (label == target.ignore_index) {
-        to.setZero();
-        return;
-      }
+      if (label == target.ignore_index) return void(to.setZero());
       const T g = pointer<const T>(scale)[row], smoothing = T(target.smoothing);
-      to = (x - x.template maxCoeff<Eigen::PropagateNaN>()).exp();
-      to = to * (g / to.sum()) - g * smoothing / T(row_of.n);
+      scaled_softmax(x, g, to);
+      if (smoothing != 0) to -= g * smoothing / T(row_of.n);
       to(label) -= g * (T(1) - smoothing);
     });
   });
