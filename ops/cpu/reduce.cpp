@@ -34,34 +34,23 @@ template <class T> using Wide = std::conditional_t<std::is_same_v<T, float>, dou
 // So many elements of one long run are reduced on their own; fixed, so that rounding is, too.
 constexpr int64_t block = 8192;
 
-// Reduces `together` runs of n elements, the first from element `begin` on. They are read side by side, since a core
-// gets a third more bytes a second from memory where it loads ahead in several places.
-template <class R, class T, int together, class Read>
-void reduce_together(const Read& read, int64_t begin, int64_t n, T scale, T* out) {
-  using Lanes = Eigen::Array<T, 16, 1>;
+// Reduces n elements, the first `begin`.
+template <class R, class T, class Read> T reduce_run(const Read& read, int64_t begin, int64_t n, T scale) {
+  using Lanes = Eigen::Array<T, 32, 1>;
   using Total = Eigen::Array<Wide<T>, 1, 1>;
-  constexpr int64_t piece = chunk / 4;  // the buffers of four runs stay in the L1 cache, too
-  alignas(64) T buffers[together][piece];
-  const T* from[together];
-  Total totals[together];
-  for (Total& total : totals) total = R::template identity<Wide<T>>;
-  for (int64_t i = 0; i < n; i += piece) {
-    const int64_t length = std::min(piece, n - i), whole = length / Lanes::SizeAtCompileTime * Lanes::SizeAtCompileTime;
-    Lanes lanes[together];
-    for (int run = 0; run < together; ++run) {
-      from[run] = read(begin + run * n + i, length, buffers[run]);
-      lanes[run] = R::template identity<T>;
-    }
+  alignas(64) T buffer[chunk];
+  Total total(R::template identity<Wide<T>>);
+  for (int64_t i = 0; i < n; i += chunk) {
+    const int64_t length = std::min(chunk, n - i), whole = length / Lanes::SizeAtCompileTime * Lanes::SizeAtCompileTime;
+    const T* from = read(begin + i, length, buffer);
+    Lanes lanes = Lanes::Constant(R::template identity<T>);
     for (int64_t j = 0; j < whole; j += Lanes::SizeAtCompileTime)
-      for (int run = 0; run < together; ++run)
-        lanes[run] = R::combine(lanes[run], Eigen::Map<const Lanes>(from[run] + j));
-    for (int run = 0; run < together; ++run) {
-      auto first = lanes[run].head(length - whole);
-      first = R::combine(first, In<T>(from[run] + whole, length - whole));
-      totals[run] = R::combine(totals[run], Total(Wide<T>(R::over(lanes[run])))).eval();
-    }
+      lanes = R::combine(lanes, Eigen::Map<const Lanes>(from + j));
+    auto first = lanes.head(length - whole);
+    first = R::combine(first, In<T>(from + whole, length - whole));
+    total = R::combine(total, Total(Wide<T>(R::over(lanes)))).eval();
   }
-  for (int run = 0; run < together; ++run) out[run] = T(totals[run](0)) * scale;
+  return T(total(0)) * scale;
 }
 
 // Reduces runs [begin, end) of n elements each.
@@ -71,8 +60,7 @@ void reduce_runs(const Read& read, int64_t begin, int64_t end, int64_t n, T scal
   alignas(64) T buffer[few];
   for (; n > 0 && n <= few && begin < end; ++begin)
     out[begin] = T(R::over(In<T>(read(begin * n, n, buffer), n))) * scale;
-  for (; begin + 4 <= end; begin += 4) reduce_together<R, T, 4>(read, begin * n, n, scale, out + begin);
-  for (; begin < end; ++begin) reduce_together<R, T, 1>(read, begin * n, n, scale, out + begin);
+  for (; begin < end; ++begin) out[begin] = reduce_run<R>(read, begin * n, n, scale);
 }
 
 // Kept dimensions outside, reduced ones inside: each result is a run of n elements.
@@ -84,9 +72,9 @@ template <class R, class T> void reduce_rows(const Tensor& x, int64_t rows, int6
     Array<T> parts(blocks + 1);
     parallel_for(blocks, 4,
                  [&](int64_t begin, int64_t end) { reduce_runs<R>(read, begin, end, block, T(1), parts.data()); });
-    reduce_together<R, T, 1>(read, blocks * block, rest, T(1), &parts(blocks));
+    parts(blocks) = reduce_run<R>(read, blocks * block, rest, T(1));
     const auto read_parts = [&](int64_t i, int64_t, T*) { return parts.data() + i; };
-    reduce_together<R, T, 1>(read_parts, 0, parts.size(), T(scale), out);
+    *out = reduce_run<R>(read_parts, 0, parts.size(), T(scale));
     return;
   }
   parallel_for(rows, grain_for(n),
