@@ -116,38 +116,46 @@ Taps adaptive_taps(int64_t size, int64_t outputs) {
   return result;
 }
 
-Tensor max_pool(const char* name, const Arg& x, int dims, Taps rows, Taps columns) {
-  if (rows.inputs * columns.inputs > INT32_MAX) fail("x is " + to_string(x->shape()) + "; its images are too large");
-  Shape to = x->shape();
-  to[x->dim() - 1] = columns.outputs();
-  if (dims == 2) to[x->dim() - 2] = rows.outputs();
+Tensor largest(const char* name, const Tensor& x, int dims, Taps rows, Taps columns) {
+  if (rows.inputs * columns.inputs > INT32_MAX) fail("x is " + to_string(x.shape()) + "; its images are too large");
+  Shape to = x.shape();
+  to[x.dim() - 1] = columns.outputs();
+  if (dims == 2) to[x.dim() - 2] = rows.outputs();
   const int64_t places = rows.outputs() * columns.outputs();
-  const TakePooled taken{x->shape(), to, Tensor::empty({to.numel() / places, places}, int64, x->device())};
+  const TakePooled taken{x.shape(), to, Tensor::empty({to.numel() / places, places}, int64, x.device())};
   return apply(MaxPool{name, std::make_shared<const Taps>(std::move(rows)),
                        std::make_shared<const Taps>(std::move(columns)), taken},
                x);
 }
 
-Tensor max_pool(const char* name, const Arg& x, int dims, Size2d kernel, const MaxPoolOptions& options) {
+// `pool` with the places that taps_of makes of the size of a dimension of x and of its window.
+template <class TapsOf>
+Tensor pooled(const char* name, decltype(resample) pool, const Arg& x, int dims, TapsOf&& taps_of) {
   const Scope scope(name, x.where());
   require_images(*x, dims);
-  const auto& [given, padding, dilation, ceil_mode] = options;
-  const Size2d stride = given == Size2d(0) ? kernel : given;
-  Taps columns = taps(x->size(-1), {kernel.width, stride.width, padding.width, dilation.width, ceil_mode});
-  if (dims == 1) return max_pool(name, x, 1, one_to_one(), std::move(columns));
-  Taps rows = taps(x->size(-2), {kernel.height, stride.height, padding.height, dilation.height, ceil_mode});
-  return max_pool(name, x, 2, std::move(rows), std::move(columns));
+  Taps columns = taps_of(x->size(-1), &Size2d::width);
+  return pool(name, *x, dims, dims == 1 ? one_to_one() : taps_of(x->size(-2), &Size2d::height), std::move(columns));
+}
+
+Tensor max_pool(const char* name, const Arg& x, int dims, Size2d kernel, const MaxPoolOptions& options) {
+  return pooled(name, largest, x, dims, [&](int64_t size, int64_t Size2d::*of) {
+    const auto& [given, padding, dilation, ceil_mode] = options;
+    const Size2d stride = given == Size2d(0) ? kernel : given;
+    return taps(size, {kernel.*of, stride.*of, padding.*of, dilation.*of, ceil_mode});
+  });
 }
 
 Tensor avg_pool(const char* name, const Arg& x, int dims, Size2d kernel, const AvgPoolOptions& options) {
-  const Scope scope(name, x.where());
-  require_images(*x, dims);
-  const auto& [given, padding, ceil_mode, count_include_pad] = options;
-  const Size2d stride = given == Size2d(0) ? kernel : given;
-  Taps columns = taps(x->size(-1), {kernel.width, stride.width, padding.width, 1, ceil_mode, true, count_include_pad});
-  if (dims == 1) return resample(name, *x, 1, one_to_one(), std::move(columns));
-  Taps rows = taps(x->size(-2), {kernel.height, stride.height, padding.height, 1, ceil_mode, true, count_include_pad});
-  return resample(name, *x, 2, std::move(rows), std::move(columns));
+  return pooled(name, resample, x, dims, [&](int64_t size, int64_t Size2d::*of) {
+    const auto& [given, padding, ceil_mode, count_include_pad] = options;
+    const Size2d stride = given == Size2d(0) ? kernel : given;
+    return taps(size, {kernel.*of, stride.*of, padding.*of, 1, ceil_mode, true, count_include_pad});
+  });
+}
+
+Tensor adaptive_pool(const char* name, decltype(resample) pool, const Arg& x, int dims, Size2d outputs) {
+  return pooled(name, pool, x, dims,
+                [&](int64_t size, int64_t Size2d::*of) { return adaptive_taps(size, outputs.*of); });
 }
 
 }  // namespace
@@ -166,26 +174,16 @@ Tensor avg_pool1d(const Arg& x, int64_t kernel_size, const AvgPoolOptions& optio
 }
 
 Tensor adaptive_avg_pool2d(const Arg& x, Size2d output_size) {
-  const Scope scope("adaptive_avg_pool2d", x.where());
-  require_images(*x, 2);
-  return resample("adaptive_avg_pool2d", *x, 2, adaptive_taps(x->size(-2), output_size.height),
-                  adaptive_taps(x->size(-1), output_size.width));
+  return adaptive_pool("adaptive_avg_pool2d", resample, x, 2, output_size);
 }
 Tensor adaptive_max_pool2d(const Arg& x, Size2d output_size) {
-  const Scope scope("adaptive_max_pool2d", x.where());
-  require_images(*x, 2);
-  return max_pool("adaptive_max_pool2d", x, 2, adaptive_taps(x->size(-2), output_size.height),
-                  adaptive_taps(x->size(-1), output_size.width));
+  return adaptive_pool("adaptive_max_pool2d", largest, x, 2, output_size);
 }
 Tensor adaptive_avg_pool1d(const Arg& x, int64_t output_size) {
-  const Scope scope("adaptive_avg_pool1d", x.where());
-  require_images(*x, 1);
-  return resample("adaptive_avg_pool1d", *x, 1, one_to_one(), adaptive_taps(x->size(-1), output_size));
+  return adaptive_pool("adaptive_avg_pool1d", resample, x, 1, output_size);
 }
 Tensor adaptive_max_pool1d(const Arg& x, int64_t output_size) {
-  const Scope scope("adaptive_max_pool1d", x.where());
-  require_images(*x, 1);
-  return max_pool("adaptive_max_pool1d", x, 1, one_to_one(), adaptive_taps(x->size(-1), output_size));
+  return adaptive_pool("adaptive_max_pool1d", largest, x, 1, output_size);
 }
 
 }  // namespace gradus

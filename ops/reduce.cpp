@@ -24,12 +24,13 @@ std::string reduction_text(const char* name, const std::string& x, unsigned dims
 
 /// The dimensions that a reduction takes, and the shapes around it.
 struct Reduced {
+  const char* name;   // in formulas
   unsigned dims = 0;  // a bit each
   Shape from, kept;   // the input's shape; the same with reduced sizes 1
   Shape result;       // what the user asked for
   int64_t count = 1;  // elements behind each result
 
-  Reduced(const Tensor& x, const Dims& wanted, bool keepdim) : from(x.shape()) {
+  Reduced(const char* called, const Tensor& x, const Dims& wanted, bool keepdim) : name(called), from(x.shape()) {
     if (wanted.all) dims = (1u << x.dim()) - 1;
     for (int64_t dim : wanted.list) {
       const unsigned bit = 1u << normalize_dim(dim, x.dim());
@@ -52,7 +53,7 @@ struct Reduced {
     kernels(x).reduce(reduction, x, dims, scale, y);
     return y;
   }
-  std::string formula(const char* name, std::span<const std::string> names) const {
+  std::string formula(std::span<const std::string> names) const {
     return reduction_text(name, names[0], dims, from.dim());
   }
 };
@@ -61,14 +62,12 @@ struct Sum : Reduced {
   static constexpr Info info{"sum"};
   Tensor forward(const Tensor& x) const { return run(kernel::Reduction::sum, x); }
   Tensor backward(const Tensor& dy) const { return spread(dy); }
-  std::string formula(std::span<const std::string> names) const { return Reduced::formula("sum", names); }
 };
 
 struct Mean : Reduced {
   static constexpr Info info{"mean"};
   Tensor forward(const Tensor& x) const { return run(kernel::Reduction::sum, x, 1. / double(count)); }
-  Tensor backward(const Tensor& dy) const { return spread(dy / double(count)); }
-  std::string formula(std::span<const std::string> names) const { return Reduced::formula("mean", names); }
+  Tensor backward(const Tensor& dy) const { return spread(count == 1 ? dy : dy / double(count)); }
 };
 
 struct Extreme : Reduced {
@@ -78,9 +77,6 @@ struct Extreme : Reduced {
   Tensor backward(const Tensor& dy, const Tensor& x, const SavedOutput& y) const {
     const Tensor mask = to(x == spread(y.detach()), x.dtype());
     return mask * spread(dy / reshape(sum_to(mask, kept), result));
-  }
-  std::string formula(std::span<const std::string> names) const {
-    return Reduced::formula(reduction == kernel::Reduction::maximum ? "max" : "min", names);
   }
 };
 
@@ -97,7 +93,6 @@ struct Variance : Reduced {
     return spread(dy) * (x - expand(mean, from)) * (2 * scale());
   }
   double scale() const { return 1 / std::max(0., double(count) - correction); }
-  std::string formula(std::span<const std::string> names) const { return Reduced::formula("var", names); }
 };
 
 struct LogSumExp : Reduced {
@@ -111,7 +106,6 @@ struct LogSumExp : Reduced {
   Tensor backward(const Tensor& dy, const Tensor& x, const SavedOutput& y) const {
     return spread(dy) * exp(x - spread(y));
   }
-  std::string formula(std::span<const std::string> names) const { return Reduced::formula("logsumexp", names); }
 };
 
 struct Norm : Reduced {
@@ -125,7 +119,7 @@ struct Norm : Reduced {
     return x * spread(dy / length);
   }
   std::string formula(std::span<const std::string> names) const {
-    return from.dim() == 1 || count == from.numel() ? "‖" + names[0] + "‖" : Reduced::formula("norm", names);
+    return from.dim() == 1 || count == from.numel() ? "‖" + names[0] + "‖" : Reduced::formula(names);
   }
 };
 
@@ -158,20 +152,19 @@ struct SumTo {
   }
 };
 
-void require_floating_point(const Tensor& x) {
-  if (!is_floating_point(x.dtype()))
-    fail("x holds " + std::string(to_string(x.dtype())) + "; convert it first: to(x, float32)");
-}
-
-void require_elements(const Tensor& x, const Reduced& reduced) {
-  if (reduced.count == 0 && reduced.result.numel() > 0)
-    fail("x is " + to_string(x.shape()) + ": there is no element to choose from");
+// Of floating-point tensors.
+template <class Op> Tensor reduction(const Arg& x, const Dims& dims, bool keepdim, auto... settings) {
+  const Scope scope(Op::info.name, x.where());
+  if (!is_floating_point(x->dtype()))
+    fail("x holds " + std::string(to_string(x->dtype())) + "; convert it first: to(x, float32)");
+  return apply(Op{{Op::info.name, *x, dims, keepdim}, settings...}, x);
 }
 
 Tensor extreme(const char* name, kernel::Reduction reduction, const Arg& x, const Dims& dims, bool keepdim) {
   const Scope scope(name, x.where());
-  const Reduced reduced(*x, dims, keepdim);
-  require_elements(*x, reduced);
+  const Reduced reduced(reduction == kernel::Reduction::maximum ? "max" : "min", *x, dims, keepdim);
+  if (reduced.count == 0 && reduced.result.numel() > 0)
+    fail("x is " + to_string(x->shape()) + ": there is no element to choose from");
   return apply(Extreme{reduced, reduction}, x);
 }
 
@@ -192,55 +185,32 @@ Tensor arg_extreme(const char* name, bool largest, const Arg& x, int64_t dim, bo
 
 Tensor sum(const Arg& x, const Dims& dims, bool keepdim) {
   const Scope scope("sum", x.where());
-  return apply(Sum{{*x, dims, keepdim}}, x);
+  return apply(Sum{{"sum", *x, dims, keepdim}}, x);
 }
-
-Tensor mean(const Arg& x, const Dims& dims, bool keepdim) {
-  const Scope scope("mean", x.where());
-  require_floating_point(*x);
-  return apply(Mean{{*x, dims, keepdim}}, x);
-}
-
+Tensor mean(const Arg& x, const Dims& dims, bool keepdim) { return reduction<Mean>(x, dims, keepdim); }
 Tensor amax(const Arg& x, const Dims& dims, bool keepdim) {
   return extreme("amax", kernel::Reduction::maximum, x, dims, keepdim);
 }
 Tensor amin(const Arg& x, const Dims& dims, bool keepdim) {
   return extreme("amin", kernel::Reduction::minimum, x, dims, keepdim);
 }
-
 Tensor var(const Arg& x, const Dims& dims, bool keepdim, double correction) {
-  const Scope scope("var", x.where());
-  require_floating_point(*x);
-  return apply(Variance{{*x, dims, keepdim}, correction}, x);
+  return reduction<Variance>(x, dims, keepdim, correction);
 }
-
 Tensor std(const Arg& x, const Dims& dims, bool keepdim, double correction) {
   const Scope scope("std", x.where());
   return sqrt(var(x, dims, keepdim, correction));
 }
-
-Tensor logsumexp(const Arg& x, const Dims& dims, bool keepdim) {
-  const Scope scope("logsumexp", x.where());
-  require_floating_point(*x);
-  return apply(LogSumExp{{*x, dims, keepdim}}, x);
-}
-
-Tensor norm(const Arg& x, const Dims& dims, bool keepdim) {
-  const Scope scope("norm", x.where());
-  require_floating_point(*x);
-  return apply(Norm{{*x, dims, keepdim}}, x);
-}
-
+Tensor logsumexp(const Arg& x, const Dims& dims, bool keepdim) { return reduction<LogSumExp>(x, dims, keepdim); }
+Tensor norm(const Arg& x, const Dims& dims, bool keepdim) { return reduction<Norm>(x, dims, keepdim); }
 Tensor any(const Arg& x, const Dims& dims, bool keepdim) {
   const Scope scope("any", x.where());
   return sum(*x != 0, dims, keepdim) != 0;
 }
-
 Tensor all(const Arg& x, const Dims& dims, bool keepdim) {
   const Scope scope("all", x.where());
   return sum(*x == 0, dims, keepdim) == 0;
 }
-
 Tensor argmax(const Arg& x, int64_t dim, bool keepdim) { return arg_extreme("argmax", true, x, dim, keepdim); }
 Tensor argmin(const Arg& x, int64_t dim, bool keepdim) { return arg_extreme("argmin", false, x, dim, keepdim); }
 
