@@ -85,11 +85,12 @@ template <class T> class Scores {
     return settings_->is_causal ? std::clamp<int64_t>(t + 1 - s, 0, columns) : columns;
   }
 
-  /// row = exp(row − shift) in the part that is seen, 0 elsewhere.
-  static void exponentiate(T shift, int64_t seen, T* row, int64_t columns) {
-    Out<T> part(row, seen);
-    part = (part - shift).exp();
-    std::fill(row + seen, row + columns, T(0));
+  /// What of the row is worth a look: the part that is seen, and −∞ behind it up to whole registers.
+  static Out<T> look(int64_t seen, T* row, int64_t columns) {
+    const int64_t whole = std::min(divide_up(seen, lanes<T>) * lanes<T>, columns);
+    std::fill(row + seen, row + whole, -infinity<T>);
+    std::fill(row + whole, row + columns, T(0));
+    return Out<T>(row, whole);
   }
 
   /// keep[j] = 0 where the probability of key s + j is dropped, 1 / (1 − p) elsewhere: the numbers of dropout() on the
@@ -143,7 +144,8 @@ template <class T> void backward_as(const AttentionSettings& settings, const Ten
           multiply(view(dy_block), view(v_block).transposed(), v_block.cols(), false, ds);
           for (int64_t r = 0; r < n; ++r) {
             const int64_t seen = scores.seen(t + r, s, m);
-            Scores<T>::exponentiate(log_sum_exp[item * rows + t + r], seen, p.data() + r * m, m);
+            Out<T> power = Scores<T>::look(seen, p.data() + r * m, m);
+            power = (power - log_sum_exp[item * rows + t + r]).exp();
             Out<T> p_row(p.data() + r * m, seen), ds_row(ds.data() + r * m, seen);
             if (!scores.drops()) {
               ds_row = scale * p_row * (ds_row - dot(t + r));
@@ -191,16 +193,17 @@ void attention(const AttentionSettings& settings, const Tensor& q, const Tensor&
           for (int64_t r = 0; r < n; ++r) {
             T* const row = memory.data() + r * m;
             const int64_t seen = scores.seen(t + r, s, m);
-            const T before = largest[r], now = seen ? std::max(before, In<T>(row, seen).maxCoeff()) : before;
+            Out<T> power = Scores<T>::look(seen, row, m);
+            const T before = largest[r], now = std::max(before, largest_of(In<T>(row, power.size())));
             // A row that sees nothing yet has no largest score: −∞ − (−∞) must not become NaN.
-            Scores<T>::exponentiate(now == -infinity<T> ? T(0) : now, seen, row, m);
+            power = (power - (now == -infinity<T> ? T(0) : now)).exp();
             if (now > before) {
               const T factor = std::exp(before - now);
               sum[r] *= factor;
               out.row(r) *= factor;
               largest[r] = now;
             }
-            sum[r] += In<T>(row, seen).sum();
+            sum[r] += power.sum();
             if (scores.drops()) {
               scores.dropout(item, t + r, s, seen, keep.data());
               Out<T>(row, seen) *= In<T>(keep.data(), seen);

@@ -7,7 +7,7 @@
 // Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008. A panel of b stays in the L1 cache
 // while it is multiplied with a block of rows of a, and these stay in the L2 cache for all panels. b is copied into
 // panels, which takes k·n numbers for m·k·n multiplications; with few rows or columns of a, it is read where it is, if
-// it can be. So is a as long as the numbers of a row lie side by side, as they are used one after the other.
+// it can be. So is a, whose rows or columns a tile reads as they lie, as long as they do not drive each other out.
 namespace gradus::cpu {
 namespace {
 
@@ -57,9 +57,10 @@ template <class T> void product(int64_t m, int64_t n, int64_t k, MatrixView<T> a
   // A panel of 24 KiB with AVX2, rows of some 150 KiB, panels of 1.5 MiB: what the caches hold, from L1 to L3. With
   // AVX-512 twice that: a tile has 14 operations for each register that it reads of the panel, time for the L2 cache.
   constexpr int64_t block_depth = 384, block_rows = 16 * tile_rows, block_columns = 64 * width;
-  // Rows 4 KiB apart lie in the same set of the L1 cache, which holds 8 lines.
-  const bool collides = tile_rows > 8 && m > 8 && a.row * int64_t(sizeof(T)) % 4096 == 0;
-  const bool copy_a = a.column != 1 || collides, copy_b = b.column != 1 || (m > 4 * tile_rows && k > 32);
+  // What lies 4 KiB apart falls into the same set of the L1 cache, which holds 8 lines; 2 KiB, into 1 of 64 of L2.
+  const auto collide = [](int64_t step, int64_t bytes) { return step * int64_t(sizeof(T)) % bytes == 0; };
+  const bool copy_a = a.column == 1 ? tile_rows > 8 && collide(a.row, 4096) : a.row != 1 || collide(a.column, 2048);
+  const bool copy_b = b.column != 1 || (m > 10 * tile_rows && k > 32);
   const int64_t deepest = std::min(k, block_depth), copied_columns = copy_b ? std::min(n, block_columns) : n % width;
   const int64_t panels_size = deepest * divide_up(copied_columns, width) * width;
   const int64_t stacks_size = copy_a ? deepest * std::min(divide_up(m, tile_rows) * tile_rows, block_rows) : 0;

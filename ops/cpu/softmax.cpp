@@ -24,29 +24,15 @@ template <class T> struct RowView {
   In<T> operator()(int64_t row) const { return In<T>(data + row * n, n); }
 };
 
-template <class T> using Packet = typename Eigen::internal::packet_traits<T>::type;
-template <class T> constexpr int64_t lanes = Eigen::internal::packet_traits<T>::size;
-
 // A short row with −∞ behind it, up to whole registers: no number is left to loops that take one after the other.
 template <class T> std::pair<const T*, int64_t> padded(const In<T>& x, T* buffer) {
   using namespace Eigen::internal;
   const int64_t n = x.size(), full = n / lanes<T> * lanes<T>, whole = divide_up(n, lanes<T>) * lanes<T>;
   if (n == whole || whole > chunk) return {x.data(), n};
-  for (int64_t i = 0; i < full; i += lanes<T>) pstore(buffer + i, ploadu<Packet<T>>(x.data() + i));
-  pstore(buffer + full, pset1<Packet<T>>(-std::numeric_limits<T>::infinity()));
+  for (int64_t i = 0; i < full; i += lanes<T>) pstore(buffer + i, ploadu<PacketOf<T>>(x.data() + i));
+  pstore(buffer + full, pset1<PacketOf<T>>(-std::numeric_limits<T>::infinity()));
   std::copy(x.data() + full, x.data() + n, buffer + full);
   return {buffer, whole};
-}
-
-// The largest x that is a number. Eigen's maxCoeff() goes through the memory for the last steps.
-template <class T> T largest_of(const In<T>& x) {
-  using namespace Eigen::internal;
-  Packet<T> most = pset1<Packet<T>>(-std::numeric_limits<T>::infinity());
-  int64_t i = 0;
-  for (; i + lanes<T> <= x.size(); i += lanes<T>) most = pmax(ploadu<Packet<T>>(x.data() + i), most);
-  T largest = predux_max(most);
-  for (; i < x.size(); ++i) largest = std::max(largest, x[i]);
-  return largest;
 }
 
 // The largest x, and log Σ exp(x − largest); 0 and −∞ for a row of −∞. Far from zero their sum, log Σ exp(x), has no

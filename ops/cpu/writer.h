@@ -5,6 +5,7 @@
 #include <immintrin.h>
 #endif
 
+#include <bit>
 #include <cstring>
 
 #include "ops/cpu/eigen.h"
@@ -33,11 +34,8 @@ inline void stream(StreamedPart* to, StreamedPart part) { _mm_stream_si128(to, p
 template <class T> struct StreamOp : Eigen::internal::assign_op<T, T> {
   template <int alignment, class P> void assignPacket(T* to, const P& packet) const {
 #ifdef __SSE2__
-    if constexpr (sizeof(P) == sizeof(StreamedPart)) {
-      StreamedPart part;
-      std::memcpy(&part, &packet, sizeof(P));
-      return stream(reinterpret_cast<StreamedPart*>(to), part);
-    }
+    if constexpr (sizeof(P) == sizeof(StreamedPart))
+      return stream(reinterpret_cast<StreamedPart*>(to), std::bit_cast<StreamedPart>(packet));
 #endif
     std::memcpy(to, &packet, sizeof(P));
   }
