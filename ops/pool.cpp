@@ -116,7 +116,8 @@ Taps adaptive_taps(int64_t size, int64_t outputs) {
   return result;
 }
 
-Tensor largest(const char* name, const Tensor& x, int dims, Taps rows, Taps columns) {
+// Like resample(), but with the largest element of each window.
+Tensor take_largest(const char* name, const Tensor& x, int dims, Taps rows, Taps columns) {
   if (rows.inputs * columns.inputs > INT32_MAX) fail("x is " + to_string(x.shape()) + "; its images are too large");
   Shape to = x.shape();
   to[x.dim() - 1] = columns.outputs();
@@ -138,7 +139,7 @@ Tensor pooled(const char* name, decltype(resample) pool, const Arg& x, int dims,
 }
 
 Tensor max_pool(const char* name, const Arg& x, int dims, Size2d kernel, const MaxPoolOptions& options) {
-  return pooled(name, largest, x, dims, [&](int64_t size, int64_t Size2d::*of) {
+  return pooled(name, take_largest, x, dims, [&](int64_t size, int64_t Size2d::*of) {
     const auto& [given, padding, dilation, ceil_mode] = options;
     const Size2d stride = given == Size2d(0) ? kernel : given;
     return taps(size, {kernel.*of, stride.*of, padding.*of, dilation.*of, ceil_mode});
@@ -177,13 +178,13 @@ Tensor adaptive_avg_pool2d(const Arg& x, Size2d output_size) {
   return adaptive_pool("adaptive_avg_pool2d", resample, x, 2, output_size);
 }
 Tensor adaptive_max_pool2d(const Arg& x, Size2d output_size) {
-  return adaptive_pool("adaptive_max_pool2d", largest, x, 2, output_size);
+  return adaptive_pool("adaptive_max_pool2d", take_largest, x, 2, output_size);
 }
 Tensor adaptive_avg_pool1d(const Arg& x, int64_t output_size) {
   return adaptive_pool("adaptive_avg_pool1d", resample, x, 1, output_size);
 }
 Tensor adaptive_max_pool1d(const Arg& x, int64_t output_size) {
-  return adaptive_pool("adaptive_max_pool1d", largest, x, 1, output_size);
+  return adaptive_pool("adaptive_max_pool1d", take_largest, x, 1, output_size);
 }
 
 }  // namespace gradus

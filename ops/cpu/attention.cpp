@@ -85,8 +85,9 @@ template <class T> class Scores {
     return settings_->is_causal ? std::clamp<int64_t>(t + 1 - s, 0, columns) : columns;
   }
 
-  /// What of the row is worth a look: the part that is seen, and −∞ behind it up to whole registers.
-  static Out<T> look(int64_t seen, T* row, int64_t columns) {
+  /// Puts −∞ behind the part of the row that is seen, up to whole registers, and 0 behind that; returns what is before
+  /// the zeros.
+  static Out<T> mask_unseen(int64_t seen, T* row, int64_t columns) {
     const int64_t whole = std::min(divide_up(seen, lanes<T>) * lanes<T>, columns);
     std::fill(row + seen, row + whole, -infinity<T>);
     std::fill(row + whole, row + columns, T(0));
@@ -144,7 +145,7 @@ template <class T> void backward_as(const AttentionSettings& settings, const Ten
           multiply(view(dy_block), view(v_block).transposed(), v_block.cols(), false, ds);
           for (int64_t r = 0; r < n; ++r) {
             const int64_t seen = scores.seen(t + r, s, m);
-            Out<T> power = Scores<T>::look(seen, p.data() + r * m, m);
+            Out<T> power = Scores<T>::mask_unseen(seen, p.data() + r * m, m);
             power = (power - log_sum_exp[item * rows + t + r]).exp();
             Out<T> p_row(p.data() + r * m, seen), ds_row(ds.data() + r * m, seen);
             if (!scores.drops()) {
@@ -193,8 +194,8 @@ void attention(const AttentionSettings& settings, const Tensor& q, const Tensor&
           for (int64_t r = 0; r < n; ++r) {
             T* const row = memory.data() + r * m;
             const int64_t seen = scores.seen(t + r, s, m);
-            Out<T> power = Scores<T>::look(seen, row, m);
-            const T before = largest[r], now = std::max(before, largest_of(In<T>(row, power.size())));
+            Out<T> power = Scores<T>::mask_unseen(seen, row, m);
+            const T before = largest[r], now = std::max(before, largest_of(row, power.size()));
             // A row that sees nothing yet has no largest score: −∞ − (−∞) must not become NaN.
             power = (power - (now == -infinity<T> ? T(0) : now)).exp();
             if (now > before) {

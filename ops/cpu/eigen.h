@@ -116,16 +116,17 @@ template <class T> using Array = Eigen::Array<T, Eigen::Dynamic, 1>;
 template <class T> using In = Eigen::Map<const Array<T>>;
 template <class T> using Out = Eigen::Map<Array<T>>;
 
+/// How many numbers a register holds.
 template <class T> constexpr int64_t lanes = Eigen::internal::packet_traits<T>::size;
 
-/// The largest x that is a number. Eigen's maxCoeff() goes through the memory for the last steps.
-template <class T> T largest_of(const In<T>& x) {
+/// The largest of n numbers, NaN left out; −∞ of none. Eigen's maxCoeff() goes through the memory for the last steps.
+template <class T> T largest_of(const T* x, int64_t n) {
   using namespace Eigen::internal;
   PacketOf<T> most = pset1<PacketOf<T>>(-std::numeric_limits<T>::infinity());
   int64_t i = 0;
-  for (; i + lanes<T> <= x.size(); i += lanes<T>) most = pmax(ploadu<PacketOf<T>>(x.data() + i), most);
+  for (; i + lanes<T> <= n; i += lanes<T>) most = pmax(ploadu<PacketOf<T>>(x + i), most);
   T largest = predux_max(most);
-  for (; i < x.size(); ++i) largest = std::max(largest, x[i]);
+  for (; i < n; ++i) largest = std::max(largest, x[i]);
   return largest;
 }
 

@@ -78,7 +78,7 @@ namespace {
 // and written before others need their place.
 template <class T>
 void transpose(const T* from, int64_t from_stride, int64_t rows, int64_t columns, T* to, int64_t to_stride) {
-  constexpr int64_t size = Eigen::internal::packet_traits<T>::size, together = 2 * size;
+  constexpr int64_t size = lanes<T>, together = 2 * size;
   for (int64_t column = 0; column < columns; column += together)
     for (int64_t r = 0; r < rows; r += size)
       for (int64_t c = column; c < std::min(columns, column + together); c += size) {

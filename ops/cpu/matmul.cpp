@@ -5,7 +5,6 @@
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
 #include "ops/cpu/product.h"
-#include "ops/cpu/transpose.h"
 
 namespace gradus::cpu {
 namespace {
@@ -13,40 +12,25 @@ namespace {
 // Up to this many multiplications, dividing the operands into blocks costs more than it gains.
 constexpr int64_t tiny = 8192;
 
-// copy = b, its rows without gaps.
-template <class T> void copy_rows(int64_t k, int64_t n, const MatrixView<T>& b, T* copy) {
-  constexpr int64_t lanes = Panel<T>::lanes;
-  for (int64_t l = 0; l < k; l += lanes)
-    for (int64_t j = 0; j < n; j += lanes) {
-      const int64_t rows = std::min(lanes, k - l), columns = std::min(lanes, n - j);
-      if (b.row == 1 && rows == lanes && columns == lanes)
-        transpose_square(b.at(l, j).data, b.column, lanes, copy + l * n + j, n);
-      else
-        for (int64_t r = l; r < l + rows; ++r)
-          for (int64_t c = j; c < j + columns; ++c) copy[r * n + c] = *b.at(r, c).data;
-    }
-}
-
-// A register of columns at a time where b's rows lie without gaps, or a copy's; the others element by element. A narrow
-// result is made turned over, from the rows of aᵀ.
+// By tiles where b's rows lie without gaps or several rows of a are worth copying it into panels; what is left of the
+// columns element by element. A narrow result is made turned over, from the rows of aᵀ.
 template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const MatrixView<T>& a, const MatrixView<T>& b,
                                      const T* bias, T* y) {
-  constexpr int64_t lanes = Panel<T>::lanes;
-  T copy[tiny];
-  if (k > 0 && n < lanes && m >= lanes && a.row == 1 && a.column != 1) {
-    tiny_product<T>(n, m, k, {b.data, b.column, b.row}, {a.data, a.column, 1}, nullptr, copy);
+  using Panel = cpu::Panel<T>;
+  if (k > 0 && n < lanes<T> && m >= lanes<T> && a.row == 1 && a.column != 1) {
+    T turned[tiny];
+    tiny_product<T>(n, m, k, {b.data, b.column, b.row}, {a.data, a.column, 1}, nullptr, turned);
     for (int64_t j = 0; j < n; ++j) {
       const T added = bias ? bias[j] : T(0);
-      for (int64_t i = 0; i < m; ++i) y[i * n + j] = copy[j * m + i] + added;
+      for (int64_t i = 0; i < m; ++i) y[i * n + j] = turned[j * m + i] + added;
     }
     return;
   }
-  const bool copied = b.column != 1 && n >= lanes;
-  if (copied) copy_rows(k, n, b, copy);
-  const int64_t whole = copied || b.column == 1 ? n / lanes * lanes : 0;
-  for (int64_t j = 0; j < whole; j += Panel<T>::width)
-    Panel<T>{k, (copied ? copy : b.data) + j, copied ? n : b.row}.multiply(
-        m, std::min<int64_t>(Panel<T>::width, whole - j), a, bias ? bias + j : nullptr, 0, y + j, n);
+  if (b.column != 1 && n >= lanes<T> && m > 1) return Panels<T>(b, k, n).product(m, a, bias, 0, y, n);
+  const int64_t whole = b.column == 1 ? n / lanes<T> * lanes<T> : 0;
+  for (int64_t j = 0; j < whole; j += Panel::width)
+    Panel{k, b.data + j, b.row}.multiply(m, std::min(Panel::width, whole - j), a, bias ? bias + j : nullptr, 0, y + j,
+                                         n);
   for (int64_t i = 0; i < m && whole < n; ++i)
     for (int64_t j = whole; j < n; ++j) {
       const T *left = a.at(i, 0).data, *right = b.at(0, j).data;

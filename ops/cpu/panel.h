@@ -18,8 +18,9 @@ template <class T> struct MatrixView {
 };
 
 /// Some columns of a product's right operand, [depth, width]: the numbers of a row side by side, the rows `step` apart.
+/// There may be only half as many columns, `lanes`, if no more are asked for.
 template <class T> struct Panel {
-  static constexpr int lanes = Eigen::internal::packet_traits<T>::size, width = 2 * lanes;
+  static constexpr int64_t lanes = cpu::lanes<T>, width = 2 * lanes;
   static constexpr int most_rows = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32 ? 14 : 6;  // of a tile of the result
   int64_t depth;
   const T* data;
@@ -61,7 +62,7 @@ template <class T> struct Panel {
   template <int registers, int rows> static void tile(const Panel& panel, const T* x, int64_t x_row, int64_t x_column,
                                                       const T* added, int64_t added_stride, T* y, int64_t stride) {
     using namespace Eigen::internal;
-    using Packet = typename packet_traits<T>::type;
+    using Packet = PacketOf<T>;
     Packet sums[registers][rows];
     unroll<rows>([&](auto r) {
       prefetch(y + r * stride, registers * lanes);

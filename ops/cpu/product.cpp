@@ -21,15 +21,16 @@ template <class F> void for_blocks(int64_t n, int64_t most, int64_t unit, F&& bo
 }
 
 // Copies x [n, depth] into stacks of `width` rows: x(i, l) to to[(i / width · depth + l) · width + i % width], and
-// zeros where the last stack has no row.
+// zeros up to a whole register where the last stack has no row.
 template <int64_t width, class T> void pack(MatrixView<T> x, int64_t n, int64_t depth, T* to) {
   using namespace Eigen::internal;
-  using Packet = typename packet_traits<T>::type;
-  constexpr int64_t lanes = packet_traits<T>::size;
+  using Packet = PacketOf<T>;
+  constexpr int64_t lanes = cpu::lanes<T>;
   constexpr int64_t few = 8;  // columns of x are copied at a time; more would drive each other out of the cache
   for (int64_t begin = 0; begin < depth; begin += x.row == 1 ? few : depth)
     for (int64_t i = 0; i < n; i += width) {
-      const int64_t rows = std::min(width, n - i), end = x.row == 1 ? std::min(begin + few, depth) : depth;
+      const int64_t rows = std::min(width, n - i), used = std::min(width, divide_up(rows, lanes) * lanes);
+      const int64_t end = x.row == 1 ? std::min(begin + few, depth) : depth;
       const bool whole = x.row == 1 && n - i >= divide_up(width, lanes) * lanes;
       T* stack = to + i * depth;
       int64_t l = begin;
@@ -39,11 +40,11 @@ template <int64_t width, class T> void pack(MatrixView<T> x, int64_t n, int64_t 
           pstoreu(stack + l * width + j, ploadu<Packet>(x.data + i + j + l * x.column));
       if constexpr (width % lanes == 0)
         for (; x.column == 1 && l + lanes <= end; l += lanes)
-          for (int64_t j = 0; j < width; j += lanes)
-            transpose_square(x.data + (i + j) * x.row + l, x.row, std::clamp<int64_t>(rows - j, 0, lanes),
-                             stack + l * width + j, width);
+          for (int64_t j = 0; j < used; j += lanes)
+            transpose_square(x.data + (i + j) * x.row + l, x.row, std::min(rows - j, lanes), stack + l * width + j,
+                             width);
       for (; l < end; ++l)
-        for (int64_t j = 0; j < width; ++j)
+        for (int64_t j = 0; j < used; ++j)
           stack[l * width + j] = j < rows ? x.data[(i + j) * x.row + l * x.column] : T(0);
     }
 }
@@ -57,7 +58,7 @@ template <class T> void product(int64_t m, int64_t n, int64_t k, MatrixView<T> a
   // A panel of 24 KiB with AVX2, rows of some 150 KiB, panels of 1.5 MiB: what the caches hold, from L1 to L3. With
   // AVX-512 twice that: a tile has 14 operations for each register that it reads of the panel, time for the L2 cache.
   constexpr int64_t block_depth = 384, block_rows = 16 * tile_rows, block_columns = 64 * width;
-  // What lies 4 KiB apart falls into the same set of the L1 cache, which holds 8 lines; 2 KiB, into 1 of 64 of L2.
+  // Rows 4 KiB apart share one set of the L1 cache, which holds 8 lines; 2 KiB apart, a few sets of the L2 cache.
   const auto collide = [](int64_t step, int64_t bytes) { return step * int64_t(sizeof(T)) % bytes == 0; };
   const bool copy_a = a.column == 1 ? tile_rows > 8 && collide(a.row, 4096) : a.row != 1 || collide(a.column, 2048);
   const bool copy_b = b.column != 1 || (m > 10 * tile_rows && k > 32);

@@ -34,7 +34,7 @@ template <class T> using Wide = std::conditional_t<std::is_same_v<T, float>, dou
 // So many elements of one long run are reduced on their own; fixed, so that rounding is, too.
 constexpr int64_t block = 8192;
 
-// Reduces n elements, the first `begin`.
+// Reduces n elements, from element `begin` on.
 template <class R, class T, class Read> T reduce_run(const Read& read, int64_t begin, int64_t n, T scale) {
   using Lanes = Eigen::Array<T, 32, 1>;
   using Total = Eigen::Array<Wide<T>, 1, 1>;

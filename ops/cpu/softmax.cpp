@@ -24,7 +24,8 @@ template <class T> struct RowView {
   In<T> operator()(int64_t row) const { return In<T>(data + row * n, n); }
 };
 
-// A short row with −∞ behind it, up to whole registers: no number is left to loops that take one after the other.
+// Where a short row stands with −∞ behind it, up to whole registers, and its length with that: no number is left to
+// loops that take one after the other. A long row stays where it is.
 template <class T> std::pair<const T*, int64_t> padded(const In<T>& x, T* buffer) {
   using namespace Eigen::internal;
   const int64_t n = x.size(), full = n / lanes<T> * lanes<T>, whole = divide_up(n, lanes<T>) * lanes<T>;
@@ -41,7 +42,7 @@ template <class T> std::pair<T, T> log_sum_exp(const In<T>& row) {
   alignas(64) T buffer[chunk];
   const auto [data, n] = padded(row, buffer);
   const In<T> x(data, n);
-  const T largest = largest_of(x);  // beside a NaN the sum will be one
+  const T largest = largest_of(data, n);  // beside a NaN the sum will be one
   if (largest == -std::numeric_limits<T>::infinity()) return {T(0), x.sum()};
   return {largest, std::log((x - largest).exp().sum())};
 }
@@ -52,7 +53,7 @@ template <class T> void scaled_softmax(const In<T>& row, T factor, Out<T>& to) {
   const auto [data, n] = padded(row, buffer);
   const In<T> x(data, n);
   Out<T> power(n == row.size() ? to.data() : buffer, n);
-  power = (x - largest_of(x)).exp();
+  power = (x - largest_of(data, n)).exp();
   to = power.head(row.size()) * (factor / power.sum());
 }
 

@@ -12,8 +12,8 @@ namespace gradus::cpu {
 /// a register; from has its first n rows, the others are 0.
 template <class T> void transpose_square(const T* from, int64_t from_stride, int64_t n, T* to, int64_t to_stride) {
   using namespace Eigen::internal;
-  using Packet = typename packet_traits<T>::type;
-  constexpr int size = packet_traits<T>::size;
+  using Packet = PacketOf<T>;
+  constexpr int size = int(lanes<T>);
   PacketBlock<Packet, size> square;
   for (int i = 0; i < size; ++i)
     square.packet[i] = i < n ? ploadu<Packet>(from + i * from_stride) : pset1<Packet>(T(0));

@@ -50,8 +50,8 @@ constexpr Matrix<6, 4> output_gradient_matrix = transposed(output_matrix);
 constexpr Matrix<3, 6> kernel_gradient_matrix = transposed(kernel_matrix);
 
 using namespace Eigen::internal;
-using Packet = packet_traits<float>::type;
-constexpr int64_t lanes = packet_traits<float>::size, width = Panel<float>::width;
+using Packet = PacketOf<float>;
+constexpr int64_t lanes = cpu::lanes<float>, width = Panel<float>::width;
 constexpr int64_t positions = 36, most_tiles = 48;
 constexpr int64_t strip_size = (6 * (4 * most_tiles + 2) + lanes) * lanes;
 
