@@ -76,7 +76,8 @@ class Walk {
       node.released_ = true;
     }
     for (size_t i = 0; i < inputs.size(); ++i)
-      if (Tensor each = std::move(gradients[i]); each.defined()) deliver(*inputs[i], std::move(each));
+      if (gradients[i].defined()) deliver(*inputs[i], std::move(gradients[i]));
+    for (Tensor& each : gradients) each = {};
   }
 
   void deliver(Node& to, Tensor&& gradient) {

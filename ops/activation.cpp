@@ -12,12 +12,10 @@ namespace gradus {
 
 Tensor relu(const Arg& x) { return map(formula::Relu{}, x); }
 Tensor relu_backward(const Tensor& dy, const Tensor& y) {
-  const formula::Relu relu;
-  if (grad_enabled()) return relu.backward(dy, SavedOutput(y));
-  const bool wanted[] = {true};
-  Tensor dx[1];
-  detail::map_backward<formula::Relu, 1>(relu, dy, {}, y, wanted, dx);
-  return dx[0];
+  if (grad_enabled()) return formula::Relu{}.backward(dy, SavedOutput(y));
+  Tensor dx;
+  detail::map_backward<formula::Relu, 1>({}, dy, {}, y, std::array{true}, {&dx, 1});
+  return dx;
 }
 Tensor leaky_relu(const Arg& x, double negative_slope) { return map(formula::LeakyRelu{negative_slope}, x); }
 Tensor prelu(const Arg& x, const Tensor& weight) {
