@@ -148,19 +148,22 @@ void conv(const ConvGeometry& geometry, const Tensor& x, const Tensor& weight, c
     const Tensor input = compact(x, dtype_of<T>()), w = compact(weight, dtype_of<T>());
     const Tensor b = bias.defined() ? compact(bias, dtype_of<T>()) : Tensor();
     if (use_winograd<T>(geometry)) return winograd::conv(geometry, input, w, b, relu, result);
-    const int64_t most_pixels = plan.tile_rows * plan.tile_columns, biases = b.defined() ? b.numel() : 0;
-    const int64_t scratch = plan.scratch_size() + biases * most_pixels;
+    const int64_t most_pixels = plan.tile_rows * plan.tile_columns;
+    const int64_t biases = b.defined() ? plan.outputs * most_pixels : 0;  // each repeated along a row
+    const int64_t scratch = plan.scratch_size() + biases;
     for_parts<T>(plan, plan.items * plan.tiles, scratch, [&](int64_t begin, int64_t end, T* memory) {
       Columns<T> columns(plan, pointer<T>(input), memory);
       T* added = memory + plan.scratch_size();
-      for (int64_t k = 0; k < biases; ++k) std::fill_n(added + k * most_pixels, most_pixels, pointer<T>(b)[k]);
+      int64_t filled = -1;  // the group whose biases are there
       for (int64_t i = begin; i < end; ++i) {
-        const int64_t item = i / plan.tiles;
+        const int64_t item = i / plan.tiles, group = item % plan.groups;
         const Tile tile = plan.tile(i % plan.tiles);
         T* out = plan.output(pointer<T>(result), item, tile);
+        for (int64_t k = 0; biases && group != filled && k < plan.outputs; ++k)
+          std::fill_n(added + k * most_pixels, most_pixels, pointer<T>(b)[group * plan.outputs + k]);
+        filled = group;
         product(plan.outputs, tile.pixels, plan.taps, plan.weights(pointer<const T>(w), item), columns.of(item, tile),
-                biases ? added + item % plan.groups * plan.outputs * most_pixels : nullptr, most_pixels, out,
-                plan.pixels);
+                biases ? added : nullptr, most_pixels, out, plan.pixels);
         for (int64_t k = 0; relu && k < plan.outputs; ++k) rectify(out + k * plan.pixels, tile.pixels);
       }
     });
