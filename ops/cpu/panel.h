@@ -68,12 +68,12 @@ template <class T> struct Panel {
       prefetch(y + r * stride, registers * lanes);
       unroll<registers>([&](auto c) { sums[c][r] = pset1<Packet>(T(0)); });
     });
-    const T* row = panel.data;
-    for (int64_t i = 0; i < panel.depth; ++i, row += panel.step, x += x_column) {
+    const T *row = panel.data, *x5 = x + 5 * x_row, *x10 = x + 10 * x_row;  // 14 addresses in 6 registers
+    for (int64_t i = 0; i < panel.depth; ++i, row += panel.step, x += x_column, x5 += x_column, x10 += x_column) {
       Packet columns[registers];
       unroll<registers>([&](auto c) { columns[c] = ploadu<Packet>(row + c * lanes); });
       unroll<rows>([&](auto r) {
-        const Packet factor = pset1<Packet>(x[r * x_row]);
+        const Packet factor = pset1<Packet>((r < 5 ? x : r < 10 ? x5 : x10)[r % 5 * x_row]);
         unroll<registers>([&](auto c) { sums[c][r] = pmadd(factor, columns[c], sums[c][r]); });
       });
     }
