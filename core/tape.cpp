@@ -77,7 +77,7 @@ class Walk {
     }
     for (size_t i = 0; i < inputs.size(); ++i)
       if (gradients[i].defined()) deliver(*inputs[i], std::move(gradients[i]));
-    for (Tensor& each : gradients) each = {};
+    for (Tensor& each : gradients) each = {};  // what nobody wanted
   }
 
   void deliver(Node& to, Tensor&& gradient) {

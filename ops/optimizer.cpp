@@ -30,7 +30,7 @@ template <class Rule> void update(const cuda::PerLaunch<Rule>& rule, const Tenso
         if (!direct) cpu::gather(parameter, i, n, parameter_buffer);
         T* p = direct ? cpu::pointer<T>(parameter) + i : parameter_buffer;
         const T* g = read_grad.read(i, n, grad_buffer);
-        T* const memory[] = {state[S].defined() ? cpu::pointer<T>(state[S]) + i : p...};
+        T* const memory[] = {state[S].defined() ? cpu::pointer<T>(state[S]) + i : p...};  // p: not used
         int64_t j = 0;  // one pass over all that is remembered, a register at a time; the last numbers one by one
         for (; j + lanes<T> <= n; j += lanes<T>) {
           Eigen::Map<Register> numbers(p + j), remembered[] = {Eigen::Map<Register>(memory[S] + j)...};

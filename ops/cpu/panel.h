@@ -68,7 +68,7 @@ template <class T> struct Panel {
       prefetch(y + r * stride, registers * lanes);
       unroll<registers>([&](auto c) { sums[c][r] = pset1<Packet>(T(0)); });
     });
-    const T *row = panel.data, *x5 = x + 5 * x_row, *x10 = x + 10 * x_row;  // 14 addresses in 6 registers
+    const T *row = panel.data, *x5 = x + 5 * x_row, *x10 = x + 10 * x_row;  // 14 addresses in 7 registers
     for (int64_t i = 0; i < panel.depth; ++i, row += panel.step, x += x_column, x5 += x_column, x10 += x_column) {
       Packet columns[registers];
       unroll<registers>([&](auto c) { columns[c] = ploadu<Packet>(row + c * lanes); });
