@@ -68,8 +68,9 @@ class Walk {
       if (rest_ == Rest::to_enclosing_walk) return;
     }
     const std::span<const Ref<Node>> inputs = node.inputs();
-    if (gradients_.size() < inputs.size()) gradients_.resize(inputs.size());
-    const std::span<Tensor> gradients(gradients_.data(), inputs.size());
+    std::array<Tensor, 4> few;
+    std::vector<Tensor> many(inputs.size() > few.size() ? inputs.size() : 0);
+    const std::span<Tensor> gradients(many.empty() ? few.data() : many.data(), inputs.size());
     node.backward(gradient, gradients);
     if (!options_.retain_graph && !options_.create_graph) {
       node.release();
@@ -77,7 +78,6 @@ class Walk {
     }
     for (size_t i = 0; i < inputs.size(); ++i)
       if (gradients[i].defined()) deliver(*inputs[i], std::move(gradients[i]));
-    for (Tensor& each : gradients) each = {};  // what nobody wanted
   }
 
   void deliver(Node& to, Tensor&& gradient) {
@@ -133,7 +133,6 @@ class Walk {
   int64_t first_;  // the tape holds the steps from this position
   std::vector<Capture>& captures_;
   std::vector<Capture> hooked_leaves_;
-  std::vector<Tensor> gradients_ = std::vector<Tensor>(4);  // of a step's inputs
   BackwardOptions options_;
   Rest rest_;
   Walk* outer_;  // the pass that this one was started from, if any

@@ -212,6 +212,7 @@ template <class Op, size_t N> class Step final : public Node {
   std::vector<std::string> gradient_formulas(std::span<const std::string> names, const std::string& y,
                                              const std::string& dy) const override {
     if constexpr (Formula<Op>) return map_gradient_formulas<Op, N>(op_, names, y, dy);
+    else if constexpr (requires { op_.gradient_formulas(names, y, dy); }) return op_.gradient_formulas(names, y, dy);
     else return Node::gradient_formulas(names, y, dy);
   }
 

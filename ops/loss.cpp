@@ -31,11 +31,52 @@ void require_same_shape(const Tensor& x, const Tensor& target) {
          "; both must have the same shape");
 }
 
-template <class Formula> Tensor elementwise_loss(const char* name, const Formula& formula, const Arg& x,
-                                                 const Arg& target, LossReduction reduction) {
-  const Scope scope(name, x.where());
+/// The sum of a formula of predictions and targets, divided by `count`, without a tensor of its values.
+template <class F> struct ElementwiseLoss {
+  static constexpr Info info = F::loss;
+  F op;
+  LossReduction reduction;
+  double count;
+
+  Tensor forward(const Tensor& x, const Tensor& target) const {
+    const NoGrad off;
+    if (!x.device().is_cpu()) return plain(x, target);
+    const Tensor y = Tensor::empty({}, x.dtype());
+    cpu::map_sum<F, 2>(op, {&x, &target}, 1 / count, y);
+    return y;
+  }
+  auto backward(const Tensor& dy, const Tensor& x, const Tensor& target) const {
+    return std::tuple([&] { return gradient<0>(dy, x, target); }, [&] { return gradient<1>(dy, x, target); });
+  }
+  template <size_t input> Tensor gradient(const Tensor& dy, const Tensor& x, const Tensor& target) const {
+    const Tensor each = expand(count == 1 ? dy : dy / count, x.shape());
+    if (grad_enabled()) return std::get<input>(detail::call_backward<F, 2>(op, each, x, x, target));
+    std::array<Tensor, 2> gradients;
+    detail::map_backward<F, 2>(op, each, {x, target}, x, std::array{input == 0, input == 1}, gradients);
+    return gradients[input];
+  }
+  Tensor plain(const Tensor& x, const Tensor& target) const { return reduced(map(op, x, target), reduction); }
+  std::string formula(std::span<const std::string> names) const {
+    const bool is_mean = reduction == LossReduction::mean;
+    const Symbol sum = call(is_mean ? "mean" : "sum", Symbol(detail::map_formula<F, 2>(op, names)));
+    return (is_mean || count == 1 ? sum : sum / Symbol(count)).text();
+  }
+  std::vector<std::string> gradient_formulas(std::span<const std::string> names, const std::string& y,
+                                             const std::string& dy) const {
+    const std::string each = count == 1 ? dy : dy + "/" + Symbol(count).text();
+    return detail::map_gradient_formulas<F, 2>(op, names, y, each);
+  }
+};
+
+template <class F> Tensor elementwise_loss(const F& formula, const Arg& x, const Arg& target, LossReduction reduction) {
+  const Scope scope(F::loss.name, x.where());
   require_same_shape(*x, *target);
-  return reduced(map(formula, x, target), reduction);
+  if (reduction == LossReduction::none || !is_floating_point(x->dtype()) || x->dtype() != target->dtype())
+    return reduced(map(formula, x, target), reduction);
+  const double count = reduction == LossReduction::mean        ? double(x->numel())
+                       : reduction == LossReduction::batchmean ? double(x->size(0))
+                                                               : 1;
+  return apply(ElementwiseLoss<F>{formula, reduction, count}, *x, *target);
 }
 
 // What the fused operations below share: classes for rows of logits.
@@ -195,15 +236,15 @@ Tensor nll_loss(const Arg& log_probability, const Arg& target, const NllOptions&
 }
 
 Tensor mse_loss(const Arg& x, const Arg& target, LossReduction reduction) {
-  return elementwise_loss("mse_loss", formula::SquaredError{}, x, target, reduction);
+  return elementwise_loss(formula::SquaredError{}, x, target, reduction);
 }
 Tensor l1_loss(const Arg& x, const Arg& target, LossReduction reduction) {
-  return elementwise_loss("l1_loss", formula::AbsoluteError{}, x, target, reduction);
+  return elementwise_loss(formula::AbsoluteError{}, x, target, reduction);
 }
 Tensor huber_loss(const Arg& x, const Arg& target, double delta, LossReduction reduction) {
   const Scope scope("huber_loss", x.where());
   if (!(delta > 0)) fail("delta must be positive, not " + std::to_string(delta));
-  return elementwise_loss("huber_loss", formula::Huber{delta}, x, target, reduction);
+  return elementwise_loss(formula::Huber{delta}, x, target, reduction);
 }
 Tensor smooth_l1_loss(const Arg& x, const Arg& target, double beta, LossReduction reduction) {
   const Scope scope("smooth_l1_loss", x.where());
@@ -213,6 +254,8 @@ Tensor binary_cross_entropy_with_logits(const Arg& x, const Arg& target, const B
   const Scope scope("binary_cross_entropy_with_logits", x.where());
   require_same_shape(*x, *target);
   const auto& [weight, pos_weight, reduction] = options;
+  if (!weight.defined() && !pos_weight.defined())
+    return elementwise_loss(formula::BinaryCrossEntropy{}, x, target, reduction);
   const auto weighted = [&](const Tensor& loss, const Tensor& factor, const char* name) {
     const Tensor product = loss * factor;
     if (product.shape() != x->shape())
@@ -227,7 +270,7 @@ Tensor binary_cross_entropy_with_logits(const Arg& x, const Arg& target, const B
   return reduced(loss, reduction);
 }
 Tensor kl_div(const Arg& x, const Arg& target, LossReduction reduction, bool log_target) {
-  if (!log_target) return elementwise_loss("kl_div", formula::KlDivergence{}, x, target, reduction);
+  if (!log_target) return elementwise_loss(formula::KlDivergence{}, x, target, reduction);
   const Scope scope("kl_div", x.where());
   require_same_shape(*x, *target);
   return reduced(exp(target) * (*target - *x), reduction);

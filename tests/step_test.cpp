@@ -94,18 +94,18 @@ TEST_CASE("step: from a step to its other side, its rule and its check") {
 TEST_CASE("step: values and their parts") {
   const Derivation derivation = of_a_case(cases::layernorm);
   CHECK(answers(derivation, "v x\nv dL/dbias\nvalue x[1, :2]\nv x[-1,-1]\nv x[:, 1:]\n") ==
-        "(gradus 1/6) v x\n  x = [[ 1.,  2.,  3.],\n       [-2.,  0.,  8.]]\n"
-        "(gradus 1/6) v dL/dbias\n  dL/dbias = [-0.3835, -0.6419, -0.1288]\n"
-        "(gradus 1/6) value x[1, :2]\n  x[1, :2] = [-2.,  0.]\n"
-        "(gradus 1/6) v x[-1,-1]\n  x[-1,-1] = 8.\n"
-        "(gradus 1/6) v x[:, 1:]\n  x[:, 1:] = [[2., 3.],\n              [0., 8.]]\n(gradus 1/6) \n");
+        "(gradus 1/4) v x\n  x = [[ 1.,  2.,  3.],\n       [-2.,  0.,  8.]]\n"
+        "(gradus 1/4) v dL/dbias\n  dL/dbias = [-0.3835, -0.6419, -0.1288]\n"
+        "(gradus 1/4) value x[1, :2]\n  x[1, :2] = [-2.,  0.]\n"
+        "(gradus 1/4) v x[-1,-1]\n  x[-1,-1] = 8.\n"
+        "(gradus 1/4) v x[:, 1:]\n  x[:, 1:] = [[2., 3.],\n              [0., 8.]]\n(gradus 1/4) \n");
   CHECK(answers(derivation, "v x[2]\nv x[:, 4:]\nv x[0,0,0]\nv x[,]\nv x[a]\nv w\nv dL/dtarget\n") ==
-        "(gradus 1/6) v x[2]\n2 lies beyond dimension 0 of the shape [2, 3], which goes from -2 to 1\n"
-        "(gradus 1/6) v x[:, 4:]\n4 lies beyond dimension 1 of the shape [2, 3], which goes from -3 to 3\n"
-        "(gradus 1/6) v x[0,0,0]\n[0,0,0] has more indices than the shape [2, 3]\n"
-        "(gradus 1/6) v x[,]\nan index is missing in [,]\n(gradus 1/6) v x[a]\n'a' is not a whole number\n"
-        "(gradus 1/6) v w\nthere is no w; the names are x, weight, bias, y, target, v1, L\n"
-        "(gradus 1/6) v dL/dtarget\nno gradient flows to target\n(gradus 1/6) \n");
+        "(gradus 1/4) v x[2]\n2 lies beyond dimension 0 of the shape [2, 3], which goes from -2 to 1\n"
+        "(gradus 1/4) v x[:, 4:]\n4 lies beyond dimension 1 of the shape [2, 3], which goes from -3 to 3\n"
+        "(gradus 1/4) v x[0,0,0]\n[0,0,0] has more indices than the shape [2, 3]\n"
+        "(gradus 1/4) v x[,]\nan index is missing in [,]\n(gradus 1/4) v x[a]\n'a' is not a whole number\n"
+        "(gradus 1/4) v w\nthere is no w; the names are x, weight, bias, y, target, L\n"
+        "(gradus 1/4) v dL/dtarget\nno gradient flows to target\n(gradus 1/4) \n");
 }
 
 TEST_CASE("step: the closed expression, the graph, and what has to do with a name") {

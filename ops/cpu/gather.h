@@ -1,6 +1,8 @@
 #pragma once
 // Reading and writing tensors of any strides and dtype in plain runs of one type.
 
+#include <functional>
+
 #include "ops/cpu/kernels.h"
 
 namespace gradus::cpu {
@@ -58,5 +60,11 @@ template <class T> class Reader {
   Tensor repeated_;
   const T* direct_ = nullptr;
 };
+
+/// Gives numbers [begin, begin + n), at most a chunk, which it may put into the buffer.
+template <class T> using ReadNumbers = std::function<const T*(int64_t begin, int64_t n, T* buffer)>;
+
+/// The sum of the first n of them, times `scale`; see reduce.cpp.
+template <class T> T sum_of(const ReadNumbers<T>& read, int64_t n, T scale);
 
 }  // namespace gradus::cpu

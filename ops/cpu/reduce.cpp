@@ -63,22 +63,30 @@ void reduce_runs(const Read& read, int64_t begin, int64_t end, int64_t n, T scal
   for (; begin < end; ++begin) out[begin] = reduce_run<R>(read, begin * n, n, scale);
 }
 
+// Reduces n elements; many of them in blocks on their own, and then what comes of these.
+template <class R, class T, class Read> T reduce_all(const Read& read, int64_t n, T scale) {
+  if (n <= 4 * parallel_grain) {
+    T result;
+    reduce_runs<R>(read, 0, 1, n, scale, &result);
+    return result;
+  }
+  const int64_t blocks = n / block, rest = n % block;
+  Array<T> parts(blocks + 1);
+  parallel_for(blocks, 4,
+               [&](int64_t begin, int64_t end) { reduce_runs<R>(read, begin, end, block, T(1), parts.data()); });
+  parts(blocks) = reduce_run<R>(read, blocks * block, rest, T(1));
+  const auto read_parts = [&](int64_t i, int64_t, T*) { return parts.data() + i; };
+  return reduce_run<R>(read_parts, 0, parts.size(), scale);
+}
+
 // Kept dimensions outside, reduced ones inside: each result is a run of n elements.
 template <class R, class T> void reduce_rows(const Tensor& x, int64_t rows, int64_t n, double scale, T* out) {
   const Reader<T> reader(x);
   const auto read = [&](int64_t i, int64_t length, T* buffer) { return reader.read(i, length, buffer); };
-  if (rows == 1 && n > 4 * parallel_grain) {  // one long run: blocks on their own, then their results
-    const int64_t blocks = n / block, rest = n % block;
-    Array<T> parts(blocks + 1);
-    parallel_for(blocks, 4,
-                 [&](int64_t begin, int64_t end) { reduce_runs<R>(read, begin, end, block, T(1), parts.data()); });
-    parts(blocks) = reduce_run<R>(read, blocks * block, rest, T(1));
-    const auto read_parts = [&](int64_t i, int64_t, T*) { return parts.data() + i; };
-    *out = reduce_run<R>(read_parts, 0, parts.size(), T(scale));
-    return;
-  }
-  parallel_for(rows, grain_for(n),
-               [&](int64_t begin, int64_t end) { reduce_runs<R>(read, begin, end, n, T(scale), out); });
+  if (rows == 1) *out = reduce_all<R>(read, n, T(scale));
+  else
+    parallel_for(rows, grain_for(n),
+                 [&](int64_t begin, int64_t end) { reduce_runs<R>(read, begin, end, n, T(scale), out); });
 }
 
 // Reduced dimensions outside, kept ones inside: rows are combined, a strip of columns at a time, wide enough to be read
@@ -131,6 +139,10 @@ template <class R> void reduce_with(const Tensor& x, unsigned dims, double scale
 }
 
 }  // namespace
+
+template <class T> T sum_of(const ReadNumbers<T>& read, int64_t n, T scale) { return reduce_all<Sum>(read, n, scale); }
+template float sum_of(const ReadNumbers<float>&, int64_t, float);
+template double sum_of(const ReadNumbers<double>&, int64_t, double);
 
 void reduce(Reduction reduction, const Tensor& x, unsigned dims, double scale, const Tensor& y) {
   if (reduction == Reduction::sum) reduce_with<Sum>(x, dims, scale, y);
