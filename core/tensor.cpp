@@ -57,6 +57,12 @@ Tensor Tensor::alias(const Shape& shape, const Strides& strides, int64_t offset)
   return Tensor(std::move(view));
 }
 
+Tensor Tensor::repeated(const Shape& shape) const {
+  Strides standing = shape;
+  for (int i = 0; i < shape.dim(); ++i) standing[i] = 0;
+  return alias(shape, standing, offset());
+}
+
 template <class T> Tensor Tensor::copy_of(const T* values, const Shape& shape) {
   Tensor result = empty(shape, dtype_of<T>());
   if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>)
@@ -152,13 +158,13 @@ bool Tensor::needs_grad() const { return body_ && body_->node && body_->node->re
 bool Tensor::is_leaf() const { return !body().node || body().node->is_leaf(); }
 Tensor Tensor::grad() const { return body().node ? body().node->grad_ : Tensor(); }
 
-void Tensor::set_grad(const Tensor& grad) const {
+void Tensor::set_grad(Tensor grad) const {
   if (grad.defined() && grad.shape() != shape())
     fail("set_grad: the tensor has shape " + to_string(shape()) + " and the gradient " + to_string(grad.shape()));
   if (grad.defined() && grad.dtype() != dtype())
     fail("set_grad: the tensor holds " + std::string(to_string(dtype())) + " and the gradient " +
          std::string(to_string(grad.dtype())));
-  if (grad.defined() || node()) leaf_node().grad_ = grad;
+  if (grad.defined() || node()) leaf_node().grad_ = std::move(grad);
 }
 
 Tensor Tensor::retain_grad() const {

@@ -84,7 +84,7 @@ class Tensor {
   /// The gradient gathered by backward(); undefined if there is none yet.
   Tensor grad() const;
   /// Replaces the gradient; an undefined tensor removes it.
-  void set_grad(const Tensor& grad) const;
+  void set_grad(Tensor grad) const;
   /// Keeps the gradient of a tensor that is not a leaf, too. Returns the same tensor.
   Tensor retain_grad() const;
   /// Calls `hook` with the whole gradient of this tensor in each backward pass; a defined result replaces it.
@@ -120,6 +120,8 @@ class Tensor {
 
   /// A view of this tensor's memory with another shape; no step is recorded. The basis of all view operations.
   Tensor alias(const Shape& shape, const Strides& strides, int64_t offset) const;
+  /// The first element in every place of another shape, as such a view.
+  Tensor repeated(const Shape& shape) const;
 
  private:
   TensorBody& body() const {

@@ -49,7 +49,8 @@ template <class F> struct ElementwiseLoss {
     return std::tuple([&] { return gradient<0>(dy, x, target); }, [&] { return gradient<1>(dy, x, target); });
   }
   template <size_t input> Tensor gradient(const Tensor& dy, const Tensor& x, const Tensor& target) const {
-    const Tensor each = expand(count == 1 ? dy : dy / count, x.shape());
+    const Tensor one = count == 1 ? dy : dy / count;
+    const Tensor each = grad_enabled() ? expand(one, x.shape()) : one.repeated(x.shape());
     if (grad_enabled()) return std::get<input>(detail::call_backward<F, 2>(op, each, x, x, target));
     std::array<Tensor, 2> gradients;
     detail::map_backward<F, 2>(op, each, {x, target}, x, std::array{input == 0, input == 1}, gradients);

@@ -62,12 +62,10 @@ void prepare_operands(std::span<const Arg* const> args, std::span<Tensor> x, boo
   if (condition && x[0].dtype() != boolean)
     fail("the condition must be a bool tensor, such as x > 0, not " + std::string(to_string(x[0].dtype())));
   for (const Tensor& each : x) check_same_device(x[0], each);
-  Strides standing;
-  for (int i = 0; i < shape.dim(); ++i) standing.push_back(0);
   for (size_t i = 0; i < args.size(); ++i) {
     // Formulas call it by its value or name.
     if (args[i]->is_number()) {
-      if (x[i].shape() != shape) x[i] = x[i].alias(shape, standing, 0);
+      if (x[i].shape() != shape) x[i] = x[i].repeated(shape);
       if (grad_enabled()) x[i].handle()->node = Ref<Node>(new Constant(x[i], args[i]->number()));
     } else if (x[i].shape() != shape) {
       const Tensor repeated = expand(x[i], shape);

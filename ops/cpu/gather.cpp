@@ -155,10 +155,7 @@ void fill(const Tensor& y, double value) {
         std::fill(pointer<T>(y) + begin, pointer<T>(y) + end, convert<T>(value));
       });
     });
-  const Tensor number(value, y.dtype() == int64 ? int64 : float64);
-  Strides repeated;
-  for (int i = 0; i < y.dim(); ++i) repeated.push_back(0);
-  copy(number.alias(y.shape(), repeated, 0), y);
+  copy(Tensor(value, y.dtype() == int64 ? int64 : float64).repeated(y.shape()), y);
 }
 
 template void gather(const Tensor&, int64_t, int64_t, float*);
