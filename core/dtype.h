@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <ostream>
-#include <string_view>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -74,8 +74,8 @@ constexpr size_t item_size(Dtype dtype) {
 
 GRADUS_FN constexpr bool is_floating_point(Dtype dtype) { return dtype <= Dtype::bfloat16; }
 
-constexpr std::string_view to_string(Dtype dtype) {
-  constexpr std::string_view names[] = {"float32", "float64", "bfloat16", "int64", "bool"};
+inline std::string to_string(Dtype dtype) {
+  constexpr const char* names[] = {"float32", "float64", "bfloat16", "int64", "bool"};
   return names[size_t(dtype)];
 }
 

@@ -119,8 +119,8 @@ class Walk {
     if (gradient.shape() != of.shape_)
       fail(std::string(source) + " gave a gradient of shape " + to_string(gradient.shape()) +
            " for a tensor of shape " + to_string(of.shape_));
-    fail(std::string(source) + " gave a gradient of dtype " + std::string(to_string(gradient.dtype())) +
-         " for a tensor of dtype " + std::string(to_string(of.dtype_)));
+    fail(std::string(source) + " gave a gradient of dtype " + to_string(gradient.dtype()) + " for a tensor of dtype " +
+         to_string(of.dtype_));
   }
 
   Capture* captured(const Node& node) {
@@ -165,8 +165,7 @@ void check_seed(const Tensor& output, const Tensor& seed) {
   if (seed.shape() != output.shape())
     fail("the output has shape " + to_string(output.shape()) + " and its gradient " + to_string(seed.shape()));
   if (seed.dtype() != output.dtype())
-    fail("the output holds " + std::string(to_string(output.dtype())) + " and its gradient " +
-         std::string(to_string(seed.dtype())));
+    fail("the output holds " + to_string(output.dtype()) + " and its gradient " + to_string(seed.dtype()));
 }
 
 std::vector<Tensor> run(std::span<const Tensor> outputs, std::span<const Tensor> seeds, std::span<const Tensor> inputs,

@@ -85,8 +85,7 @@ void Tensor::undefined() {
 }
 
 const void* Tensor::checked_data(Dtype wanted) const {
-  if (wanted != dtype())
-    fail("data: the tensor holds " + std::string(to_string(dtype())) + ", not " + std::string(to_string(wanted)));
+  if (wanted != dtype()) fail("data: the tensor holds " + to_string(dtype()) + ", not " + to_string(wanted));
   if (!device().is_cpu())
     fail("data: the tensor lies on " + to_string(device()) + "; copy it first: to(x, Device::cpu())");
   return static_cast<const std::byte*>(storage()->data()) + offset() * int64_t(item_size(dtype()));
@@ -149,7 +148,7 @@ Tensor Tensor::requires_grad(bool value, Location where) const {
   const Scope scope("requires_grad", where);
   if (!is_leaf()) fail("only leaves can be switched; this tensor is the result of " + std::string(node()->operation()));
   if (value && !is_floating_point(dtype()))
-    fail("only floating-point tensors have gradients; this one is " + std::string(to_string(dtype())));
+    fail("only floating-point tensors have gradients; this one is " + to_string(dtype()));
   if (value || node()) leaf_node().requires_grad_ = value;
   return *this;
 }
@@ -162,8 +161,7 @@ void Tensor::set_grad(Tensor grad) const {
   if (grad.defined() && grad.shape() != shape())
     fail("set_grad: the tensor has shape " + to_string(shape()) + " and the gradient " + to_string(grad.shape()));
   if (grad.defined() && grad.dtype() != dtype())
-    fail("set_grad: the tensor holds " + std::string(to_string(dtype())) + " and the gradient " +
-         std::string(to_string(grad.dtype())));
+    fail("set_grad: the tensor holds " + to_string(dtype()) + " and the gradient " + to_string(grad.dtype()));
   if (grad.defined() || node()) leaf_node().grad_ = std::move(grad);
 }
 

@@ -25,28 +25,23 @@ struct Refused : Error {
 void check(cudnnStatus_t status, const char* call);
 
 /// How cuDNN names the type of an attribute.
+template <cudnnBackendAttributeType_t type> using Named = std::integral_constant<cudnnBackendAttributeType_t, type>;
 template <class T> struct AttributeType;
-template <> struct AttributeType<char> { static constexpr auto value = CUDNN_TYPE_CHAR; };
-template <> struct AttributeType<bool> { static constexpr auto value = CUDNN_TYPE_BOOLEAN; };
-template <> struct AttributeType<int64_t> { static constexpr auto value = CUDNN_TYPE_INT64; };
-template <> struct AttributeType<float> { static constexpr auto value = CUDNN_TYPE_FLOAT; };
-template <> struct AttributeType<void*> { static constexpr auto value = CUDNN_TYPE_VOID_PTR; };
-template <> struct AttributeType<cudnnHandle_t> { static constexpr auto value = CUDNN_TYPE_HANDLE; };
-template <> struct AttributeType<cudnnDataType_t> { static constexpr auto value = CUDNN_TYPE_DATA_TYPE; };
-template <> struct AttributeType<cudnnPointwiseMode_t> { static constexpr auto value = CUDNN_TYPE_POINTWISE_MODE; };
-template <> struct AttributeType<cudnnConvolutionMode_t> { static constexpr auto value = CUDNN_TYPE_CONVOLUTION_MODE; };
-template <> struct AttributeType<cudnnNanPropagation_t> { static constexpr auto value = CUDNN_TYPE_NAN_PROPOGATION; };
-template <> struct AttributeType<cudnnBackendHeurMode_t> { static constexpr auto value = CUDNN_TYPE_HEUR_MODE; };
-template <> struct AttributeType<cudnnBackendNormMode_t> { static constexpr auto value = CUDNN_TYPE_NORM_MODE; };
-template <> struct AttributeType<cudnnBackendNormFwdPhase_t> {
-  static constexpr auto value = CUDNN_TYPE_NORM_FWD_PHASE;
-};
-template <> struct AttributeType<cudnnReduceTensorOp_t> {
-  static constexpr auto value = CUDNN_TYPE_REDUCTION_OPERATOR_TYPE;
-};
-template <> struct AttributeType<cudnnBackendNumericalNote_t> {
-  static constexpr auto value = CUDNN_TYPE_NUMERICAL_NOTE;
-};
+template <> struct AttributeType<char> : Named<CUDNN_TYPE_CHAR> {};
+template <> struct AttributeType<bool> : Named<CUDNN_TYPE_BOOLEAN> {};
+template <> struct AttributeType<int64_t> : Named<CUDNN_TYPE_INT64> {};
+template <> struct AttributeType<float> : Named<CUDNN_TYPE_FLOAT> {};
+template <> struct AttributeType<void*> : Named<CUDNN_TYPE_VOID_PTR> {};
+template <> struct AttributeType<cudnnHandle_t> : Named<CUDNN_TYPE_HANDLE> {};
+template <> struct AttributeType<cudnnDataType_t> : Named<CUDNN_TYPE_DATA_TYPE> {};
+template <> struct AttributeType<cudnnPointwiseMode_t> : Named<CUDNN_TYPE_POINTWISE_MODE> {};
+template <> struct AttributeType<cudnnConvolutionMode_t> : Named<CUDNN_TYPE_CONVOLUTION_MODE> {};
+template <> struct AttributeType<cudnnNanPropagation_t> : Named<CUDNN_TYPE_NAN_PROPOGATION> {};
+template <> struct AttributeType<cudnnBackendHeurMode_t> : Named<CUDNN_TYPE_HEUR_MODE> {};
+template <> struct AttributeType<cudnnBackendNormMode_t> : Named<CUDNN_TYPE_NORM_MODE> {};
+template <> struct AttributeType<cudnnBackendNormFwdPhase_t> : Named<CUDNN_TYPE_NORM_FWD_PHASE> {};
+template <> struct AttributeType<cudnnReduceTensorOp_t> : Named<CUDNN_TYPE_REDUCTION_OPERATOR_TYPE> {};
+template <> struct AttributeType<cudnnBackendNumericalNote_t> : Named<CUDNN_TYPE_NUMERICAL_NOTE> {};
 
 /// An object of the graph API. It is given its attributes, and can be used once it is finalized.
 class Descriptor {

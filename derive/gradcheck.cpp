@@ -122,7 +122,7 @@ class Check {
   void require_float64(const Tensor& y) {
     if (y.dtype() == float64) return;
     const Scope scope("gradcheck", result_.where);
-    fail("the function gave " + std::string(to_string(y.dtype())) +
+    fail("the function gave " + to_string(y.dtype()) +
          "; differences are accurate only where everything is computed in float64");
   }
 
@@ -240,15 +240,21 @@ Function gradient_of(const std::function<Tensor(std::span<const Tensor>)>& f) {
   };
 }
 
+// A result without anything compared yet; the inputs become float64.
+GradcheckResult begun(std::vector<Tensor>& inputs, const GradcheckOptions& options, Location where) {
+  for (Tensor& x : inputs)
+    if (is_checked(x)) x = contiguous(to(x.detach(), float64)).named(x.name());
+  GradcheckResult result;
+  result.where = where;
+  result.tolerance = options.tolerance;
+  return result;
+}
+
 }  // namespace
 
 GradcheckResult compare_gradients(const std::function<Tensor(std::span<const Tensor>)>& f, std::vector<Tensor> inputs,
                                   const GivenGradients& given, const GradcheckOptions& options, Location where) {
-  GradcheckResult result;
-  result.where = where;
-  result.tolerance = options.tolerance;
-  for (Tensor& x : inputs)
-    if (is_checked(x)) x = contiguous(to(x.detach(), float64)).named(x.name());
+  GradcheckResult result = begun(inputs, options, where);
   const NoGrad off;
   Check([&](std::span<const Tensor> x) { return std::vector{f(x)}; }, inputs, options, result).run(given);
   return result;
@@ -256,11 +262,7 @@ GradcheckResult compare_gradients(const std::function<Tensor(std::span<const Ten
 
 GradcheckResult check_gradients(const std::function<Tensor(std::span<const Tensor>)>& f, std::vector<Tensor> inputs,
                                 const GradcheckOptions& options, Location where) {
-  GradcheckResult result;
-  result.where = where;
-  result.tolerance = options.tolerance;
-  for (Tensor& x : inputs)
-    if (is_checked(x)) x = contiguous(to(x.detach(), float64)).named(x.name());
+  GradcheckResult result = begun(inputs, options, where);
   if (std::ranges::none_of(inputs, is_checked)) {
     const Scope scope("gradcheck", where);
     fail("no input is a floating-point tensor");

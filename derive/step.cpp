@@ -1,5 +1,7 @@
 #include "derive/step.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -246,16 +248,12 @@ class Stepper {
     if (argument == "off") breaks_.clear();
     else if (!argument.empty()) {
       const std::vector<std::string> known = break_names();
-      if (std::ranges::count(known, argument) == 0) {
-        std::string names;
-        for (const std::string& each : known) names += (names.empty() ? "" : ", ") + each;
-        fail("no step is " + argument + "; break takes one of " + names);
-      }
+      if (std::ranges::count(known, argument) == 0)
+        fail(fmt::format("no step is {}; break takes one of {}", argument, fmt::join(known, ", ")));
       breaks_.insert(argument);
     }
-    std::string text;
-    for (const std::string& each : breaks_) text += (text.empty() ? "run stops at " : ", ") + each;
-    return (text.empty() ? "run stops at the last step" : text) + ".\n";
+    if (breaks_.empty()) return "run stops at the last step.\n";
+    return fmt::format("run stops at {}.\n", fmt::join(breaks_, ", "));
   }
 
   std::string go_on(const std::string&) {
@@ -358,9 +356,9 @@ const Stepper::Command& Stepper::command(const std::string& word) {
   const std::vector<const Command*> found = meant_by(word);
   if (found.empty()) fail("there is no command " + word + "; help lists them");
   if (found.size() == 1) return *found[0];
-  std::string names;
-  for (const Command* each : found) names += (names.empty() ? "" : " or ") + std::string(each->name);
-  fail(word + " may be " + names);
+  std::vector<const char*> names;
+  for (const Command* each : found) names.push_back(each->name);
+  fail(fmt::format("{} may be {}", word, fmt::join(names, " or ")));
 }
 
 }  // namespace

@@ -162,7 +162,7 @@ void to(const nn::AllOf& net, Dtype dtype, Location where) {
   const Scope scope("to", where);
   const NoGrad no_grad;
   if (!is_floating_point(dtype))
-    fail("a module holds floating-point tensors; it cannot be converted to " + std::string(to_string(dtype)));
+    fail("a module holds floating-point tensors; it cannot be converted to " + to_string(dtype));
   for (const auto& [name, tensor] : named_tensors(net))
     if (is_floating_point(tensor.dtype()) && tensor.dtype() != dtype)
       convert_leaf(tensor, [&](const Tensor& x) { return to(x, dtype); });

@@ -30,7 +30,7 @@ Sampler random_sampler(const RandomSamplerOptions& options) {
 Sampler subset_random_sampler(const Tensor& indices, Location where) {
   const Scope scope("subset_random_sampler", where);
   if (indices.dim() != 1 || indices.dtype() != int64)
-    fail("the indices are " + std::string(to_string(indices.dtype())) + ' ' + to_string(indices.shape()) +
+    fail("the indices are " + to_string(indices.dtype()) + ' ' + to_string(indices.shape()) +
          "; they must be int64 [M]");
   const auto draw = [indices](int64_t, Generator& generator) {
     return index_select(indices, 0, randperm(indices.size(0), generator));

@@ -55,8 +55,7 @@ TextDataset dataset_of(std::string_view text, const TextOptions& options) {
 
 void check_windows(const Tensor& tokens, const WindowOptions& options, int64_t fewest) {
   if (tokens.dim() != 1 || tokens.dtype() != int64)
-    fail("tokens must be int64 and [n], not " + std::string(to_string(tokens.dtype())) + " and " +
-         to_string(tokens.shape()));
+    fail("tokens must be int64 and [n], not " + to_string(tokens.dtype()) + " and " + to_string(tokens.shape()));
   if (options.batch < 1 || options.length < 1)
     fail("batch is " + std::to_string(options.batch) + " and length " + std::to_string(options.length) +
          "; both must be at least 1");
@@ -107,7 +106,7 @@ Tensor Vocabulary::encode(std::string_view text, Location where) const {
 
 std::string Vocabulary::decode(const Tensor& tokens, Location where) const {
   const Scope scope("Vocabulary::decode", where);
-  if (tokens.dtype() != int64) fail("tokens must be int64, not " + std::string(to_string(tokens.dtype())));
+  if (tokens.dtype() != int64) fail("tokens must be int64, not " + to_string(tokens.dtype()));
   std::string text;
   for (const int64_t token : tokens.to_vector<int64_t>()) {
     if (token < 0 || token >= size())

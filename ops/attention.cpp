@@ -103,7 +103,7 @@ Tensor additive(const Tensor& mask, const Shape& scores, Dtype dtype) {
   bool fits = mask.dim() <= scores.dim();
   for (int i = 1; fits && i <= mask.dim(); ++i) fits = mask.size(-i) == 1 || mask.size(-i) == scores[scores.dim() - i];
   if (!fits || mask.dtype() == int64)
-    fail("attn_mask is " + to_string(mask.shape()) + " (" + std::string(to_string(mask.dtype())) +
+    fail("attn_mask is " + to_string(mask.shape()) + " (" + to_string(mask.dtype()) +
          "); it must be bool or floating-point and broadcast to the scores, " + to_string(scores));
   const Tensor added = mask.dtype() == boolean
                            ? masked_fill(zeros(mask.shape(), dtype, mask.device()), logical_not(mask), -infinity)
@@ -124,9 +124,8 @@ Tensor scaled_dot_product_attention(const Arg& query, const Tensor& key, const T
          to_string(value.shape()) + "; they must be [..., T, E], [..., S, E] and [..., S, Ev]");
   for (const Tensor* x : {&*query, &key, &value})
     if (!is_floating_point(x->dtype()) || x->dtype() != query->dtype())
-      fail("query, key and value hold " + std::string(to_string(query->dtype())) + ", " +
-           std::string(to_string(key.dtype())) + " and " + std::string(to_string(value.dtype())) +
-           "; all must be of one floating-point dtype");
+      fail("query, key and value hold " + to_string(query->dtype()) + ", " + to_string(key.dtype()) + " and " +
+           to_string(value.dtype()) + "; all must be of one floating-point dtype");
   if (!(options.dropout_p >= 0 && options.dropout_p <= 1))
     fail("dropout_p must be a probability, not " + std::to_string(options.dropout_p));
 
@@ -162,7 +161,7 @@ Tensor sinusoidal_positions(int64_t length, int64_t dim, int64_t offset, double 
 Tensor rotary(const Arg& x, int64_t offset, double base) {
   const Scope scope("rotary", x.where());
   if (!is_floating_point(x->dtype()) || x->dim() < 2 || x->size(-1) % 2 != 0)
-    fail("x is " + to_string(x->shape()) + " (" + std::string(to_string(x->dtype())) +
+    fail("x is " + to_string(x->shape()) + " (" + to_string(x->dtype()) +
          "); it must be floating-point and [..., T, E] with an even E");
   if (!(base > 0)) fail("base is " + std::to_string(base) + "; it must be positive");
   const int64_t length = x->size(-2), dim = x->size(-1);

@@ -125,7 +125,7 @@ void check(int dims, const Tensor& x, const Tensor& weight, const Tensor& bias, 
   const auto shapes = [&] { return "x is " + to_string(x.shape()) + " and weight is " + to_string(weight.shape()); };
   for (const Tensor* each : {&x, &weight})
     if (!is_floating_point(each->dtype()))
-      fail("convolutions are for floating-point tensors, not " + std::string(to_string(each->dtype())) +
+      fail("convolutions are for floating-point tensors, not " + to_string(each->dtype()) +
            "; convert it first: to(x, float32)");
   const int channel_dim = x.dim() - dims - 1;  // 0 without a batch
   if ((channel_dim != 0 && channel_dim != 1) || weight.dim() != dims + 2)

@@ -18,8 +18,7 @@ __extension__ using Wide = unsigned __int128;
 
 void require_floating_point(const char* operation, Dtype dtype) {
   if (!is_floating_point(dtype))
-    fail(std::string(operation) + ": random real numbers need a floating-point dtype, not " +
-         std::string(to_string(dtype)));
+    fail(std::string(operation) + ": random real numbers need a floating-point dtype, not " + to_string(dtype));
 }
 
 // Fills y with `values(counter, out)`, which makes the `each` values of one Philox counter.

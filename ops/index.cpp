@@ -107,7 +107,7 @@ Tensor Gather::backward(const Tensor& dy, Unused, const Tensor& index) const {
 
 // The index, ready for the kernels; `size_name` says what its size limits it: "the number of classes".
 Tensor checked(const Tensor& index, int64_t size, const std::string& size_name) {
-  if (index.dtype() != int64) fail("the index must be int64, not " + std::string(to_string(index.dtype())));
+  if (index.dtype() != int64) fail("the index must be int64, not " + to_string(index.dtype()));
   const Tensor values = contiguous(index);
   const int64_t position = kernels(values).first_outside(values, size);
   if (position < 0) return values;
@@ -136,7 +136,7 @@ void require_within(const Tensor& index, const Tensor& other, const char* name, 
 
 void require_sum(const Tensor& x, const Tensor& source) {
   if (x.dtype() != source.dtype())
-    fail("x holds " + std::string(to_string(x.dtype())) + " and source " + std::string(to_string(source.dtype())) +
+    fail("x holds " + to_string(x.dtype()) + " and source " + to_string(source.dtype()) +
          "; both must have the same dtype");
   if (x.dtype() == boolean) fail("x holds bool, which cannot be added; convert it first: to(x, int64)");
 }
@@ -210,8 +210,7 @@ Tensor one_hot(const Arg& index, int64_t classes) {
 
 Tensor masked_fill(const Arg& x, const Tensor& mask, double value) {
   const Scope scope("masked_fill", x.where());
-  if (mask.dtype() != boolean)
-    fail("the mask must be a bool tensor, such as x > 0, not " + std::string(to_string(mask.dtype())));
+  if (mask.dtype() != boolean) fail("the mask must be a bool tensor, such as x > 0, not " + to_string(mask.dtype()));
   broadcast_shapes(x->shape(), mask.shape());
   detail::check_holds(*x, value);
   return to(where(mask, Tensor(value, x->dtype()), *x), x->dtype());

@@ -72,7 +72,8 @@ template <class F> struct ElementwiseLoss {
 template <class F> Tensor elementwise_loss(const F& formula, const Arg& x, const Arg& target, LossReduction reduction) {
   const Scope scope(F::loss.name, x.where());
   require_same_shape(*x, *target);
-  if (reduction == LossReduction::none || !is_floating_point(x->dtype()) || x->dtype() != target->dtype())
+  if (reduction == LossReduction::none || !is_floating_point(x->dtype()) || x->dtype() != target->dtype() ||
+      x->device() != target->device())
     return reduced(map(formula, x, target), reduction);
   const double count = reduction == LossReduction::mean        ? double(x->numel())
                        : reduction == LossReduction::batchmean ? double(x->size(0))
@@ -167,8 +168,7 @@ void check_options(const Tensor& x, const Tensor& weight, LossReduction reductio
 // Checks the classes in target, which has no gaps, and returns what a mean divides by: how many are not ignored, or the
 // sum of their weights.
 double weigh_classes(const Tensor& target, int64_t classes, int64_t ignore_index, const Tensor& weight) {
-  if (target.dtype() != int64)
-    fail("the classes in target must be int64, not " + std::string(to_string(target.dtype())));
+  if (target.dtype() != int64) fail("the classes in target must be int64, not " + to_string(target.dtype()));
   const Tensor here = target.copied_to(Device::cpu());
   const int64_t* values = here.data<int64_t>();
   const std::vector<double> weights = weight.defined() ? weight.to_vector<double>() : std::vector<double>();

@@ -60,7 +60,7 @@ void prepare_operands(std::span<const Arg* const> args, std::span<Tensor> x, boo
     }
   }
   if (condition && x[0].dtype() != boolean)
-    fail("the condition must be a bool tensor, such as x > 0, not " + std::string(to_string(x[0].dtype())));
+    fail("the condition must be a bool tensor, such as x > 0, not " + to_string(x[0].dtype()));
   for (const Tensor& each : x) check_same_device(x[0], each);
   for (size_t i = 0; i < args.size(); ++i) {
     // Formulas call it by its value or name.
@@ -84,7 +84,7 @@ void check_holds(const Tensor& x, double value) {
   if (is_floating_point(x.dtype()) || Tensor(value, x.dtype()).at(0) == value) return;
   std::ostringstream number;
   number << value;
-  fail("x holds " + std::string(to_string(x.dtype())) + ", which cannot be " + number.str());
+  fail("x holds " + to_string(x.dtype()) + ", which cannot be " + number.str());
 }
 
 void check_finite(const Tensor& tensor, const char* what) {

@@ -77,7 +77,7 @@ struct LinearRelu {
 
 void require_floating_point(const Tensor& x) {
   if (!is_floating_point(x.dtype()))
-    fail("matrix products are for floating-point tensors, not " + std::string(to_string(x.dtype())) +
+    fail("matrix products are for floating-point tensors, not " + to_string(x.dtype()) +
          "; convert it first: to(x, float32)");
 }
 

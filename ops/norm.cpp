@@ -75,7 +75,7 @@ void check_shape(const Tensor& x, const char* name, const Tensor& values, const 
 template <Kind kind> Tensor normalize(const Tensor& input, Tensor weight, Tensor bias, const Shape& affine_shape,
                                       kernel::NormLayout layout, kernel::NormStatistics& statistics) {
   if (!is_floating_point(input.dtype()))
-    fail("x holds " + std::string(to_string(input.dtype())) + "; convert it first: to(x, float32)");
+    fail("x holds " + to_string(input.dtype()) + "; convert it first: to(x, float32)");
   if (!(layout.eps >= 0)) fail("eps is " + fmt::to_string(layout.eps) + "; it must not be negative");
   const char* reason = kind == layer || kind == rms ? ", the normalized_shape" : per_channel;
   check_shape(input, "weight", weight, affine_shape, reason);

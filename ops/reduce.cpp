@@ -155,8 +155,7 @@ struct SumTo {
 // Of floating-point tensors.
 template <class Op> Tensor reduction(const Arg& x, const Dims& dims, bool keepdim, auto... settings) {
   const Scope scope(Op::info.name, x.where());
-  if (!is_floating_point(x->dtype()))
-    fail("x holds " + std::string(to_string(x->dtype())) + "; convert it first: to(x, float32)");
+  if (!is_floating_point(x->dtype())) fail("x holds " + to_string(x->dtype()) + "; convert it first: to(x, float32)");
   return apply(Op{{Op::info.name, *x, dims, keepdim}, settings...}, x);
 }
 

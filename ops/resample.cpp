@@ -42,8 +42,7 @@ Tensor resample(const char* name, const Tensor& x, int dims, kernel::Taps rows, 
 }
 
 void require_images(const Tensor& x, int dims) {
-  if (!is_floating_point(x.dtype()))
-    fail("x holds " + std::string(to_string(x.dtype())) + "; convert it first: to(x, float32)");
+  if (!is_floating_point(x.dtype())) fail("x holds " + to_string(x.dtype()) + "; convert it first: to(x, float32)");
   const int64_t size = x.dim() >= dims ? (dims == 2 ? x.size(-2) : 1) * x.size(-1) : 0;
   if (size == 0)
     fail("x is " + to_string(x.shape()) + "; it must be " +

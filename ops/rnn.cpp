@@ -84,8 +84,6 @@ template <Recurrence recurrence> struct Recurrent {
   }
 };
 
-std::string text_of(Dtype dtype) { return std::string(to_string(dtype)); }
-
 void check(Recurrence recurrence, int dims, const Tensor& gates, const Tensor& state, const Tensor& weight,
            const Tensor& bias) {
   const std::string count = recurrence == Recurrence::lstm || recurrence == Recurrence::gru
@@ -104,14 +102,14 @@ void check(Recurrence recurrence, int dims, const Tensor& gates, const Tensor& s
          to_string(expected));
   for (const Tensor* each : {&gates, &state, &weight, &bias})
     if (each->dtype() != gates.dtype() || !is_floating_point(each->dtype()))
-      fail("gates, state, weight and bias must have the same floating-point dtype; gates is " + text_of(gates.dtype()) +
-           " and another " + text_of(each->dtype()));
+      fail("gates, state, weight and bias must have the same floating-point dtype; gates is " +
+           to_string(gates.dtype()) + " and another " + to_string(each->dtype()));
 }
 
 void check_lengths(const Tensor& lengths, const Tensor& gates) {
   const int64_t steps = gates.shape()[0], batch = gates.shape()[1];
   if (lengths.dtype() != int64 || lengths.shape() != Shape{batch})
-    fail("lengths must be int64 and [" + std::to_string(batch) + "], not " + text_of(lengths.dtype()) + " and " +
+    fail("lengths must be int64 and [" + std::to_string(batch) + "], not " + to_string(lengths.dtype()) + " and " +
          to_string(lengths.shape()));
   const std::vector<int64_t> values = lengths.to_vector<int64_t>();
   for (size_t b = 0; b < values.size(); ++b)

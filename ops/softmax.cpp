@@ -59,8 +59,7 @@ struct Dropout {
 
 Tensor along(const char* name, bool log, const Arg& x, int64_t dim) {
   const Scope scope(name, x.where());
-  if (!is_floating_point(x->dtype()))
-    fail("x holds " + std::string(to_string(x->dtype())) + "; convert it first: to(x, float32)");
+  if (!is_floating_point(x->dtype())) fail("x holds " + to_string(x->dtype()) + "; convert it first: to(x, float32)");
   if (x->dim() == 0) return reshape(apply(Softmax{log}, reshape(x, {1})), {});
   const int at = normalize_dim(dim, x->dim());
   if (at == x->dim() - 1) return apply(Softmax{log}, x);
@@ -75,8 +74,7 @@ Tensor log_softmax(const Arg& x, int64_t dim) { return along("log_softmax", true
 Tensor dropout(const Arg& x, double p, bool training, Generator& generator) {
   const Scope scope("dropout", x.where());
   if (!(p >= 0 && p <= 1)) fail("p must be a probability, not " + std::to_string(p));
-  if (!is_floating_point(x->dtype()))
-    fail("x holds " + std::string(to_string(x->dtype())) + "; convert it first: to(x, float32)");
+  if (!is_floating_point(x->dtype())) fail("x holds " + to_string(x->dtype()) + "; convert it first: to(x, float32)");
   if (!training || p == 0) return *x;
   return detail::dropout(x, p, generator.reserve(uint64_t(x->numel() + 3) / 4, x->device()));
 }

@@ -124,7 +124,7 @@ struct WrongCube {
 struct OnlyFloat32 {
   static constexpr Info info{"only_float32", "$0"};
   Tensor forward(const Tensor& x) const {
-    if (x.dtype() != float32) fail("not for " + std::string(to_string(x.dtype())));
+    if (x.dtype() != float32) fail("not for " + to_string(x.dtype()));
     return x;
   }
   Tensor backward(const Tensor& dy) const { return dy; }

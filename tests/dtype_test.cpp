@@ -48,8 +48,8 @@ TEST_CASE("dtype: two tensors promote as in PyTorch") {
                              {float64, float64, float64, float64, float64}};
   for (size_t i = 0; i < 5; ++i)
     for (size_t j = 0; j < 5; ++j) {
-      CAPTURE(std::string(to_string(dtypes[i])));
-      CAPTURE(std::string(to_string(dtypes[j])));
+      CAPTURE(to_string(dtypes[i]));
+      CAPTURE(to_string(dtypes[j]));
       CHECK(promote(dtypes[i], dtypes[j]) == table[i][j]);
       const Tensor y = maximum(of(dtypes[i]), of(dtypes[j]));
       CHECK(y.dtype() == table[i][j]);
@@ -66,14 +66,14 @@ TEST_CASE("dtype: scalars and numbers do not widen tensors of their kind") {
                              {float64, float64, float64, float64, float64}};
   for (size_t i = 0; i < 5; ++i)
     for (size_t j = 0; j < 5; ++j) {
-      CAPTURE(std::string(to_string(dtypes[i])));
-      CAPTURE(std::string(to_string(dtypes[j])));
+      CAPTURE(to_string(dtypes[i]));
+      CAPTURE(to_string(dtypes[j]));
       CHECK(maximum(of(dtypes[i]), of(dtypes[j], {})).dtype() == table[i][j]);
       CHECK(maximum(of(dtypes[j], {}), of(dtypes[i])).dtype() == table[i][j]);
       CHECK(maximum(of(dtypes[i], {}), of(dtypes[j], {})).dtype() == promote(dtypes[i], dtypes[j]));
     }
   for (Dtype dtype : dtypes) {
-    CAPTURE(std::string(to_string(dtype)));
+    CAPTURE(to_string(dtype));
     CHECK((of(dtype) + 1).dtype() == (dtype == boolean ? int64 : dtype));
     CHECK((2 * of(dtype)).dtype() == (dtype == boolean ? int64 : dtype));
     CHECK((of(dtype) + 0.5).dtype() == (is_floating_point(dtype) ? dtype : float32));
@@ -84,7 +84,7 @@ TEST_CASE("dtype: scalars and numbers do not widen tensors of their kind") {
 
 TEST_CASE("dtype: what the kinds of operation return") {
   for (Dtype dtype : dtypes) {
-    CAPTURE(std::string(to_string(dtype)));
+    CAPTURE(to_string(dtype));
     const Dtype floating = is_floating_point(dtype) ? dtype : float32;
     const Tensor x = of(dtype);
     CHECK(exp(x).dtype() == floating);
@@ -139,8 +139,8 @@ TEST_CASE("dtype: conversions of tensors") {
 TEST_CASE("dtype: gradients come back in the dtype of their tensor") {
   for (Dtype from : {float32, float64, bfloat16})
     for (Dtype other : dtypes) {
-      CAPTURE(std::string(to_string(from)));
-      CAPTURE(std::string(to_string(other)));
+      CAPTURE(to_string(from));
+      CAPTURE(to_string(other));
       const Tensor x = tensor({1, 2}, from).requires_grad();
       sum(to(x, float64) * of(other, {3, 2}) + x).backward();
       REQUIRE(x.grad().defined());

@@ -80,7 +80,7 @@ TEST_CASE("elementwise: values, for all dtypes, sizes and layouts") {
   for (const Operation& operation : operations) {
     CAPTURE(std::string(operation.name));
     for (Dtype dtype : {float32, float64, bfloat16, int64, boolean}) {
-      CAPTURE(std::string(to_string(dtype)));
+      CAPTURE(to_string(dtype));
       for (const Shape& shape :
            std::vector<Shape>{{}, {1}, {0}, {0, 3}, {3, 4}, {2, 3, 5}, {7}, {17}, {33}, {1025}, {4097}}) {
         if (shape == Shape{4097} && dtype != float32) continue;
@@ -166,7 +166,7 @@ TEST_CASE("elementwise: the fused backward kernel and the recorded backward give
     if (operation.gradients.empty()) continue;
     CAPTURE(std::string(operation.name));
     for (Dtype dtype : {float64, float32, bfloat16}) {
-      CAPTURE(std::string(to_string(dtype)));
+      CAPTURE(to_string(dtype));
       const double allowed = dtype == float64 ? 1e-11 : dtype == float32 ? 2e-5 : 0.06;
       for (const Shape& shape : std::vector<Shape>{{}, {0}, {1}, {17}, {5, 7}, {4097}}) {
         CAPTURE(shape);

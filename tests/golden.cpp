@@ -33,7 +33,7 @@ double distance(const Tensor& actual, const Tensor& expected) {
 
 std::string describe(const Tensor& tensor) {
   if (!tensor.defined()) return "nothing";
-  return std::string(to_string(tensor.dtype())) + to_string(tensor.shape());
+  return to_string(tensor.dtype()) + to_string(tensor.shape());
 }
 
 double compare(const std::string& name, const Tensor& actual, const Tensor& expected) {
@@ -112,7 +112,7 @@ void File::check(const std::string& name, const std::function<StateDict(const Ca
   CHECK_MESSAGE(!known->second, "checked twice");
   known->second = true;
   for (const Dtype dtype : dtypes) {
-    const std::string ours = std::string(to_string(dtype)) + '/';
+    const std::string ours = to_string(dtype) + '/';
     CAPTURE(ours);
     Case one{dtype, {}, {}};
     for (auto at = tensors_.lower_bound(name + '/'); at != tensors_.end() && at->first.starts_with(name + '/'); ++at) {

@@ -1,7 +1,12 @@
 #include <doctest/doctest.h>
 
+#include "core/threads.h"
+#include "ops/arithmetic.h"
+#include "ops/create.h"
 #include "ops/loss.h"
+#include "ops/reduce.h"
 #include "ops/view.h"
+#include "tests/checks.h"
 #include "tests/golden.h"
 
 using namespace gradus;
@@ -68,4 +73,35 @@ TEST_CASE("golden: losses agree with PyTorch") {
   file.function("cross_entropy/nothing_sum", [](const Tensor& x, const Tensor& target) {
     return cross_entropy(x, target, {.reduction = LossReduction::sum});
   });
+}
+
+TEST_CASE("loss: in one pass what the formula and its mean give in two, whatever the size, the layout and the dtype") {
+  manual_seed(3);
+  const int before = num_threads();
+  for (const Dtype dtype : {float32, float64, bfloat16})
+    for (const Shape& shape : {Shape{}, Shape{0, 2}, Shape{1, 1}, Shape{7, 9}, Shape{2, 2049}, Shape{300, 400}}) {
+      CAPTURE(dtype);
+      CAPTURE(shape);
+      const Tensor target = randn(shape, dtype);
+      const Tensor x = (shape.dim() == 2 ? t(randn({shape[1], shape[0]}, dtype)) : randn(shape, dtype)).requires_grad();
+      const Tensor d = x - target, squares = to(to(d, float64) * to(d, float64), dtype);
+      const double mean_of = mean(to(squares, float64)).item<double>(), rounding = dtype == bfloat16 ? 1e-2 : 1e-6;
+      for (const int threads : {1, 2}) {
+        set_num_threads(threads);
+        const Tensor loss = mse_loss(x, target);
+        x.set_grad({});
+        loss.backward();
+        if (shape.numel() == 0) {
+          CHECK(std::isnan(loss.item()));  // as the mean of nothing is
+        } else {
+          CHECK(loss.item<double>() == doctest::Approx(mean_of).epsilon(rounding));
+          CHECK(checks::distance(x.grad() * double(x.numel()), 2 * d) <= 10 * rounding);
+        }
+      }
+      set_num_threads(1);
+      const Tensor one = mse_loss(x, target, LossReduction::sum);
+      set_num_threads(2);
+      CHECK(one.item() == mse_loss(x, target, LossReduction::sum).item());
+    }
+  set_num_threads(before);
 }

@@ -61,7 +61,7 @@ Tensors by_number(const std::string& numbers, const std::map<std::string, Tensor
 
 std::string describe(const Tensor& tensor) {
   if (!tensor.defined()) return "nothing";
-  return std::string(to_string(tensor.dtype())) + to_string(tensor.shape());
+  return to_string(tensor.dtype()) + to_string(tensor.shape());
 }
 
 // In what the result is not as expected; empty if it is. Integers are equal; other numbers may differ by 1e-5 in

@@ -69,7 +69,7 @@ TEST_CASE("operations: float32 and bfloat16 agree with float64") {
   for (const Sample& sample : sample_list) {
     CAPTURE(sample.call);
     for (Dtype dtype : {float32, bfloat16}) {
-      CAPTURE(std::string(to_string(dtype)));
+      CAPTURE(to_string(dtype));
       const double allowed = dtype == float32 ? 2e-5 : 0.05;
       const std::vector<Tensor> x = converted(inputs(sample), dtype), exact = converted(x, float64);
       CHECK(sample.apply(x).dtype() == dtype);

@@ -72,7 +72,7 @@ TEST_CASE("reductions: every choice of dimensions, dtype and layout, against pla
           const Plain plain = group(each, list);
           CAPTURE(shape);
           CAPTURE(chosen);
-          CAPTURE(std::string(to_string(dtype)));
+          CAPTURE(to_string(dtype));
           const double allowed = dtype == float32 ? 1e-5 : dtype == bfloat16 ? 1e-2 : 1e-13;
           const auto total = [](const auto& v) { return std::accumulate(v.begin(), v.end(), 0.); };
           CHECK(distance(sum(each, dims, true), reduced(plain, total)) <= allowed);

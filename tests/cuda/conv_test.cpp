@@ -84,7 +84,7 @@ int compared = 0;
 
 void compare(const Case& each, Dtype dtype, bool by_cudnn) {
   CAPTURE(std::string(each.name));
-  CAPTURE(std::string(to_string(dtype)));
+  CAPTURE(to_string(dtype));
   Generator generator(4);
   std::vector<Tensor> x, on_gpu;
   for (const Shape& shape : each.shapes) {

@@ -86,7 +86,7 @@ TEST_CASE("cuda: elementwise operations") {
     if (operation.arity == 3) shapes.push_back({{3, 1}, {4}, {}});
     for (const std::vector<Shape>& each : shapes)
       for (Dtype dtype : {float64, float32, bfloat16, int64, boolean}) {
-        CAPTURE(std::string(to_string(dtype)));
+        CAPTURE(to_string(dtype));
         CAPTURE(each[0]);
         const std::vector<Tensor> x = inputs(operation, each, dtype);
         compare(operation.apply, x, dtype);
@@ -105,7 +105,7 @@ TEST_CASE("cuda: all other operations") {
     manual_seed(2);  // a sample's numbers are the same whatever samples come before it
     const std::vector<Tensor> x = inputs(sample.shapes, sample.low, sample.high);
     for (Dtype dtype : {float64, float32, bfloat16}) {
-      CAPTURE(std::string(to_string(dtype)));
+      CAPTURE(to_string(dtype));
       try {
         compare(sample.apply, converted(x, dtype), dtype);
       } catch (const Error& error) {

@@ -51,7 +51,7 @@ int cases = 0;
 void compare(const Function& f, const Inputs& inputs, double rounding = 1) {
   for (Dtype dtype : dtypes) {
     ++cases;
-    CAPTURE(std::string(to_string(dtype)));
+    CAPTURE(to_string(dtype));
     Inputs x;
     for (const Tensor& each : inputs) x.push_back(is_floating_point(each.dtype()) ? to(each, dtype) : each);
     const double allowed = rounding * (dtype == float64 ? 1e-13 : dtype == float32 ? 2e-5 : 0x1p-6);

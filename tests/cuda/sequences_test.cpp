@@ -43,7 +43,7 @@ int cases = 0;
 // The same on both devices, within the rounding errors of the inputs' dtype; if `twice`, the same bits again.
 void compare(const Function& f, const Inputs& x, bool twice) {
   ++cases;
-  CAPTURE(std::string(to_string(x[0].dtype())));
+  CAPTURE(to_string(x[0].dtype()));
   const double allowed = x[0].dtype() == float64 ? 1e-11 : x[0].dtype() == float32 ? 1e-4 : 0x1p-5;
   const Inputs expected = results(f, x, Device::cpu()), found = results(f, x, gpu);
   const Inputs again = twice ? results(f, x, gpu) : found;
