@@ -241,7 +241,7 @@ Function gradient_of(const std::function<Tensor(std::span<const Tensor>)>& f) {
 }
 
 // A result without anything compared yet; the inputs become float64.
-GradcheckResult begun(std::vector<Tensor>& inputs, const GradcheckOptions& options, Location where) {
+GradcheckResult start(std::vector<Tensor>& inputs, const GradcheckOptions& options, Location where) {
   for (Tensor& x : inputs)
     if (is_checked(x)) x = contiguous(to(x.detach(), float64)).named(x.name());
   GradcheckResult result;
@@ -254,7 +254,7 @@ GradcheckResult begun(std::vector<Tensor>& inputs, const GradcheckOptions& optio
 
 GradcheckResult compare_gradients(const std::function<Tensor(std::span<const Tensor>)>& f, std::vector<Tensor> inputs,
                                   const GivenGradients& given, const GradcheckOptions& options, Location where) {
-  GradcheckResult result = begun(inputs, options, where);
+  GradcheckResult result = start(inputs, options, where);
   const NoGrad off;
   Check([&](std::span<const Tensor> x) { return std::vector{f(x)}; }, inputs, options, result).run(given);
   return result;
@@ -262,7 +262,7 @@ GradcheckResult compare_gradients(const std::function<Tensor(std::span<const Ten
 
 GradcheckResult check_gradients(const std::function<Tensor(std::span<const Tensor>)>& f, std::vector<Tensor> inputs,
                                 const GradcheckOptions& options, Location where) {
-  GradcheckResult result = begun(inputs, options, where);
+  GradcheckResult result = start(inputs, options, where);
   if (std::ranges::none_of(inputs, is_checked)) {
     const Scope scope("gradcheck", where);
     fail("no input is a floating-point tensor");

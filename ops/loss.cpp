@@ -53,7 +53,7 @@ template <class F> struct ElementwiseLoss {
     const Tensor each = grad_enabled() ? expand(one, x.shape()) : one.repeated(x.shape());
     if (grad_enabled()) return std::get<input>(detail::call_backward<F, 2>(op, each, x, x, target));
     std::array<Tensor, 2> gradients;
-    detail::map_backward<F, 2>(op, each, {x, target}, x, std::array{input == 0, input == 1}, gradients);
+    detail::map_backward<F, 2>(op, each, {x, target}, {}, std::array{input == 0, input == 1}, gradients);
     return gradients[input];
   }
   Tensor plain(const Tensor& x, const Tensor& target) const { return reduced(map(op, x, target), reduction); }
