@@ -4,6 +4,8 @@
 #include <array>
 #include <limits>
 
+#include "core/utf8.h"
+
 namespace gradus {
 
 Tape::Tape(std::span<const Tensor> results, int64_t first) {
@@ -261,15 +263,12 @@ std::ostream& operator<<(std::ostream& out, const Tape& tape) {
     rows.push_back({std::to_string(i + 1), node.operation(), names.at(&node) + " = " + node.formula(inputs),
                     to_string(node.shape()), to_string(node.where())});
   }
-  const auto columns = [](const std::string& text) {  // UTF-8: continuation bytes take no column
-    return size_t(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
-  };
   std::array<size_t, 5> width{};
   for (const auto& row : rows)
-    for (size_t i = 0; i < row.size(); ++i) width[i] = std::max(width[i], columns(row[i]));
+    for (size_t i = 0; i < row.size(); ++i) width[i] = std::max(width[i], count_characters(row[i]));
   for (const auto& row : rows)
     for (size_t i = 0; i < row.size(); ++i)
-      out << row[i] << (i + 1 < row.size() ? std::string(width[i] - columns(row[i]) + 2, ' ') : "\n");
+      out << row[i] << (i + 1 < row.size() ? std::string(width[i] - count_characters(row[i]) + 2, ' ') : "\n");
   return out;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/utf8.h"
+
 namespace gradus {
 namespace {
 
@@ -178,8 +180,9 @@ class Parser {
 }  // namespace
 
 std::string formula_mark(size_t i) {
-  const size_t code = 0xE000 + std::min(i, marks - 1);
-  return {char(0xE0 | code >> 12), char(0x80 | (code >> 6 & 0x3F)), char(0x80 | (code & 0x3F))};
+  std::string mark;
+  append(mark, char32_t(0xE000 + std::min(i, marks - 1)));
+  return mark;
 }
 
 Formula parse_formula(std::string_view text, std::span<const Formula> inputs) {

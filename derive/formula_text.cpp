@@ -3,6 +3,7 @@
 #include <array>
 #include <cctype>
 
+#include "core/utf8.h"
 #include "derive/formula.h"
 
 namespace gradus {
@@ -226,16 +227,12 @@ class Writer {
 
 std::string printable(std::string_view text) {
   std::string result;
-  for (size_t length; !text.empty(); text.remove_prefix(length)) {
-    const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-    const size_t expected = byte(0) < 0x80 ? 1 : byte(0) < 0xE0 ? 2 : byte(0) < 0xF0 ? 3 : 4;
-    unsigned code = expected == 1 ? byte(0) : byte(0) & (0x7Fu >> expected);
-    for (length = 1; length < expected && (byte(length) & 0xC0) == 0x80; ++length)
-      code = code << 6 | (byte(length) & 0x3F);
-    const bool malformed = length < expected || (byte(0) & 0xC0) == 0x80;  // left out, lest its pieces join anew
+  while (!text.empty()) {
+    const auto [valid, bytes, code] = first_character(text);
     const bool control = code < 0x20 || (code >= 0x7F && code < 0xA0);
     const bool turns = (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x206F);
-    if (!malformed && !control && !turns) result += text.substr(0, length);
+    if (valid && !control && !turns) result += text.substr(0, bytes);
+    text.remove_prefix(bytes);
   }
   return result;
 }

@@ -4,13 +4,11 @@
 #include <cstdio>
 #include <utility>
 
+#include "core/utf8.h"
 #include "derive/formula.h"
 
 namespace gradus {
 namespace {
-
-// Without control characters.
-std::string printable(std::string_view text) { return to_text(Formula{.text = std::string(text)}); }
 
 /// GitHub's. Of its two notations for mathematics this is the one in which nothing is taken for Markdown.
 class Markdown final : public Markup {
@@ -48,20 +46,6 @@ class Markdown final : public Markup {
   }
 };
 
-// The character at text[i], or 0 if that is none; moves i behind it.
-uint32_t next_character(std::string_view text, size_t& i) {
-  const auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
-  const uint32_t first = byte(i++);
-  if (first < 0x80) return first;
-  const int more = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
-  uint32_t character = first & (0x3Fu >> more);
-  for (int k = 0; k < more; ++k, ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-    character = character << 6 | (byte(i) & 0x3F);
-  }
-  return first < 0xC0 ? 0 : character;
-}
-
 // A character that pdflatex does not know by itself.
 std::string command_for(uint32_t character, std::string_view utf8) {
   static constexpr const char* greek[] = {"alpha",     "beta", "gamma", "delta",    "epsilon", "zeta", "eta",
@@ -93,13 +77,13 @@ std::string command_for(uint32_t character, std::string_view utf8) {
 // For pdflatex, which stops at a character for which it has no type.
 std::string known_to_latex(std::string_view text) {
   std::string result;
-  for (size_t i = 0; i < text.size();) {
-    const size_t begin = i;
-    const uint32_t character = next_character(text, i);
-    const std::string_view utf8 = text.substr(begin, i - begin);
-    if (character == 0) result += '?';
-    else if (character < 0x80) result += utf8;
-    else result += command_for(character, utf8);
+  while (!text.empty()) {
+    const Character next = first_character(text);
+    const std::string_view utf8 = text.substr(0, next.bytes);
+    if (!next.valid) result += '?';
+    else if (next.code < 0x80) result += utf8;
+    else result += command_for(next.code, utf8);
+    text.remove_prefix(next.bytes);
   }
   return result;
 }

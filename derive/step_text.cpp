@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "core/utf8.h"
 #include "derive/console.h"
 #include "derive/source.h"
 
@@ -45,9 +46,7 @@ const BackwardStep* backward_of(const Derivation& derivation, size_t step) {
 std::string value_text(const std::string& name, const Tensor& value) {
   std::ostringstream numbers;
   numbers << value;
-  // A letter beyond ASCII is one column wide, but several bytes long.
-  const auto width = std::ranges::count_if(name, [](char c) { return (c & 0xC0) != 0x80; });
-  const std::string indent(size_t(width) + 5, ' ');
+  const std::string indent(count_characters(name) + 5, ' ');
   std::string text = "  " + printable(name) + " = ";
   for (const char c : numbers.str()) {
     if (text.back() == '\n' && c != '\n') text += indent;

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/file.h"
+#include "core/utf8.h"
 
 namespace gradus {
 namespace {
@@ -27,8 +28,7 @@ std::string escaped(const std::string& text) {
 
 // About as wide as the text will be; it is up to the fonts of the reader.
 double text_width(const std::string& text, double font_size) {
-  const auto letters = std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; });
-  return double(letters) * font_size * 0.56;
+  return double(count_characters(text)) * font_size * 0.56;
 }
 
 // A title, smaller if it would not fit into the width otherwise.

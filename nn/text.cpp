@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/file.h"
+#include "core/utf8.h"
 #include "ops/arithmetic.h"
 #include "ops/create.h"
 #include "ops/index.h"
@@ -13,33 +14,14 @@
 namespace gradus::data {
 namespace {
 
-// Calls f with each code point of a text in UTF-8: a lead byte 0xxxxxxx, 110xxxxx, 1110xxxx or 11110xxx, which says how
-// many bytes there are, and continuation bytes 10xxxxxx. Refuses longer forms than necessary and surrogates.
+// Calls f with each code point of a text.
 template <class F> void for_code_points(std::string_view text, F&& f) {
   for (size_t i = 0; i < text.size();) {
-    const auto lead = uint8_t(text[i]);
-    const size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
-    bool valid = length > 0 && i + length <= text.size();
-    char32_t code = length == 1 ? lead : lead & (0x7F >> length);
-    for (size_t k = 1; valid && k < length; ++k) {
-      valid = (text[i + k] & 0xC0) == 0x80;
-      code = code << 6 | (text[i + k] & 0x3F);
-    }
-    valid &= length < 3 || (length == 3 ? code >= 0x800 && code >> 11 != 0x1B : code >= 0x10000 && code < 0x110000);
-    if (!valid) fail("byte " + std::to_string(i) + " of the text is not part of a character in UTF-8");
-    f(code);
-    i += length;
+    const Character next = first_character(text.substr(i));
+    if (!next.valid) fail("byte " + std::to_string(i) + " of the text is not part of a character in UTF-8");
+    f(next.code);
+    i += next.bytes;
   }
-}
-
-void append(std::string& text, char32_t code) {
-  const int length = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-  if (length == 1) {
-    text += char(code);
-    return;
-  }
-  text += char(0xF00 >> length | code >> 6 * (length - 1));
-  for (int k = length - 2; k >= 0; --k) text += char(0x80 | (code >> 6 * k & 0x3F));
 }
 
 TextDataset dataset_of(std::string_view text, const TextOptions& options) {
