@@ -70,7 +70,7 @@ class Walk {
       if (rest_ == Rest::to_enclosing_walk) return;
     }
     const std::span<const Ref<Node>> inputs = node.inputs();
-    std::array<Tensor, 4> few;
+    std::array<Tensor, 4> few;  // enough for most steps, without an allocation
     std::vector<Tensor> many(inputs.size() > few.size() ? inputs.size() : 0);
     const std::span<Tensor> gradients(many.empty() ? few.data() : many.data(), inputs.size());
     node.backward(gradient, gradients);

@@ -31,7 +31,8 @@ inline Character first_character(std::string_view text) {
   return valid ? Character{true, bytes, code} : Character();
 }
 
-inline void append(std::string& text, char32_t code) {
+/// Adds a character to a text.
+inline void append_character(std::string& text, char32_t code) {
   const int bytes = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
   text += bytes == 1 ? char(code) : char(0xF00 >> bytes | code >> 6 * (bytes - 1));
   for (int i = bytes - 2; i >= 0; --i) text += char(0x80 | (code >> 6 * i & 0x3F));

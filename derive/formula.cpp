@@ -181,7 +181,7 @@ class Parser {
 
 std::string formula_mark(size_t i) {
   std::string mark;
-  append(mark, char32_t(0xE000 + std::min(i, marks - 1)));
+  append_character(mark, char32_t(0xE000 + std::min(i, marks - 1)));
   return mark;
 }
 

@@ -63,7 +63,8 @@ Formula simplify(Formula formula);
 /// The number of names, numbers and operations in it.
 size_t size_of(const Formula& formula);
 
-/// Text without control characters, which could steer a terminal, nor marks that turn the direction of writing.
+/// Text without control characters, which could steer a terminal, marks that turn the direction of writing, and what is
+/// not UTF-8.
 std::string printable(std::string_view text);
 /// Unicode text: "dL/dv3 · W₂ᵀ". Control characters in names are left out.
 std::string to_text(const Formula& formula);

@@ -76,7 +76,7 @@ Tensor Vocabulary::encode(std::string_view text, Location where) const {
       const auto at = std::ranges::lower_bound(characters_, code);
       if (at == characters_.end() || *at != code) {
         std::string character;
-        append(character, code);
+        append_character(character, code);
         fail("the text has a '" + character + "', which is not among the " + std::to_string(size()) +
              " characters of the vocabulary");
       }
@@ -94,7 +94,7 @@ std::string Vocabulary::decode(const Tensor& tokens, Location where) const {
     if (token < 0 || token >= size())
       fail("there is no character " + std::to_string(token) + " in a vocabulary of " + std::to_string(size()));
     if (is_bytes_) text += char(token);
-    else append(text, characters_[size_t(token)]);
+    else append_character(text, characters_[size_t(token)]);
   }
   return text;
 }

@@ -13,6 +13,7 @@
 // With several inputs it returns a tuple with one gradient each, or one function each that computes it if it is wanted;
 // a single tensor is the gradient of the first input. Without a backward an operation may carry `plain(inputs…)`, its
 // definition in simpler operations, and is differentiated through that; without either, no gradient flows through it.
+// It may print itself and its gradients: formula(names), gradient_formulas(names, y, dy).
 //
 // A fused operation whose backward is a kernel, too, says `static constexpr bool backward_is_kernel = true` and carries
 // `plain`: that is differentiated while a backward pass is itself recorded. What its kernels leave for the backward

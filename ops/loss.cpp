@@ -50,10 +50,10 @@ template <class F> struct ElementwiseLoss {
   }
   template <size_t input> Tensor gradient(const Tensor& dy, const Tensor& x, const Tensor& target) const {
     const Tensor one = count == 1 ? dy : dy / count;
-    const Tensor each = grad_enabled() ? expand(one, x.shape()) : one.repeated(x.shape());
-    if (grad_enabled()) return std::get<input>(detail::call_backward<F, 2>(op, each, x, x, target));
+    if (grad_enabled()) return std::get<input>(detail::call_backward<F, 2>(op, expand(one, x.shape()), x, x, target));
     std::array<Tensor, 2> gradients;
-    detail::map_backward<F, 2>(op, each, {x, target}, {}, std::array{input == 0, input == 1}, gradients);
+    const std::array wanted{input == 0, input == 1};
+    detail::map_backward<F, 2>(op, one.repeated(x.shape()), {x, target}, {}, wanted, gradients);
     return gradients[input];
   }
   Tensor plain(const Tensor& x, const Tensor& target) const { return reduced(map(op, x, target), reduction); }
@@ -252,11 +252,11 @@ Tensor smooth_l1_loss(const Arg& x, const Arg& target, double beta, LossReductio
   return huber_loss(x, target, beta, reduction) / beta;
 }
 Tensor binary_cross_entropy_with_logits(const Arg& x, const Arg& target, const BinaryCrossEntropyOptions& options) {
-  const Scope scope("binary_cross_entropy_with_logits", x.where());
-  require_same_shape(*x, *target);
   const auto& [weight, pos_weight, reduction] = options;
   if (!weight.defined() && !pos_weight.defined())
     return elementwise_loss(formula::BinaryCrossEntropy{}, x, target, reduction);
+  const Scope scope("binary_cross_entropy_with_logits", x.where());
+  require_same_shape(*x, *target);
   const auto weighted = [&](const Tensor& loss, const Tensor& factor, const char* name) {
     const Tensor product = loss * factor;
     if (product.shape() != x->shape())

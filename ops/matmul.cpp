@@ -65,7 +65,7 @@ struct LinearRelu {
     return multiply_and_add(x, weight, bias, true);
   }
   auto backward(const Tensor& dy, const Tensor& x, const Tensor& weight, Unused, const SavedOutput& y) const {
-    Tensor dsum = relu_backward(dy, y);
+    Tensor dsum = relu_backward(dy, y);  // not const: a function that holds a constant copies it when it is moved
     return std::tuple([&, dsum] { return apply(MatMul{}, dsum, weight); },
                       [&, dsum] { return apply(MatMul{.transpose_a = true}, dsum, x); },
                       [dsum] { return sum_to(dsum, {dsum.shape()[1]}); });

@@ -61,20 +61,18 @@ template <class Op, size_t N> void map_forward(const Op& op, const std::array<co
 /// y = the sum of op.forward(x…) over all elements, times `scale`, in one pass. All x have one shape, with any strides.
 template <class Op, size_t N>
 void map_sum(const Op& op, const std::array<const Tensor*, N>& x, double scale, const Tensor& y) {
-  using Each = std::make_index_sequence<N>;
-  const int64_t size = x[0]->numel();
   with_compute_type<Op>(y.dtype(), [&]<class T>() {
     [&]<size_t... I>(std::index_sequence<I...>) {
-      if (size == 1) return store_one<T>(y, op.forward(load_one<T>(*x[I])...) * T(scale));
+      if (x[0]->numel() == 1) return store_one<T>(y, op.forward(load_one<T>(*x[I])...) * T(scale));
       const Reader<T> readers[] = {Reader<T>(*x[I])...};
       const auto read = [&](int64_t begin, int64_t n, T* buffer) -> const T* {
         alignas(64) T buffers[N][chunk];
         Out<T>(buffer, n) = op.forward(In<T>(readers[I].read(begin, n, buffers[I]), n)...);
         return buffer;
       };
-      store_one<T>(y, sum_of<T>(std::cref(read), size, T(scale)));
+      store_one<T>(y, sum_of<T>(std::cref(read), x[0]->numel(), T(scale)));
     }
-    (Each());
+    (std::make_index_sequence<N>());
   });
 }
 
