@@ -45,7 +45,7 @@ class Shape {
   /// The number of elements: the product of the sizes, 1 for a scalar.
   constexpr int64_t numel() const {
     int64_t n = 1;
-    for (int i = 0; i < dim_; ++i) n *= sizes_[i];
+    for (int i = 0; i < dim_; ++i) n = int64_t(uint64_t(n) * uint64_t(sizes_[i]));  // wraps for an absurd shape
     return n;
   }
 

@@ -29,19 +29,16 @@ Tensor Tensor::empty(const Shape& shape, Dtype dtype, Device device) {
   Ref<TensorBody> body(new TensorBody);
   body->shape = body->strides = shape;
   body->dtype = dtype;
-  int64_t bytes = int64_t(item_size(dtype)), step = 1;
+  int64_t bytes;
   bool too_large = false;
   for (int i = shape.dim() - 1; i >= 0; --i) {
     if (shape[i] < 0) fail("a tensor cannot have the shape " + to_string(shape));
-    body->strides[i] = step;
-    too_large |= __builtin_mul_overflow(bytes, shape[i], &bytes);
-    step = int64_t(uint64_t(step) * uint64_t(shape[i]));  // wraps for an absurd shape with a zero before it
+    body->strides[i] = body->numel;
+    too_large |= __builtin_mul_overflow(body->numel, shape[i], &body->numel);  // wraps, and a 0 makes it 0
   }
-  if (too_large) {
-    if (std::count(shape.begin(), shape.end(), 0) == 0)
-      fail("out of memory: cannot allocate a tensor of shape " + to_string(shape));
-    bytes = 0;
-  }
+  too_large |= __builtin_mul_overflow(body->numel, int64_t(item_size(dtype)), &bytes);
+  if (too_large && std::count(shape.begin(), shape.end(), 0) == 0)
+    fail("out of memory: cannot allocate a tensor of shape " + to_string(shape));
   body->storage = device.is_cpu() ? Storage::allocate(size_t(bytes)) : cuda::runtime().allocate(size_t(bytes), device);
   return Tensor(std::move(body));
 }
@@ -50,6 +47,7 @@ Tensor Tensor::alias(const Shape& shape, const Strides& strides, int64_t offset)
   Ref<TensorBody> view(new TensorBody);
   view->shape = shape;
   view->strides = strides;
+  view->numel = shape.numel();
   view->offset = offset;
   view->dtype = dtype();
   view->contiguous = gradus::is_contiguous(shape, strides);
@@ -75,8 +73,9 @@ template <class T> Tensor Tensor::from_memory(T* values, const Shape& shape, std
   Ref<TensorBody> body(new TensorBody);
   body->shape = shape;
   body->strides = contiguous_strides(shape);
+  body->numel = shape.numel();
   body->dtype = dtype_of<T>();
-  body->storage = Storage::foreign(values, size_t(shape.numel()) * sizeof(T), Device::cpu(), std::move(release));
+  body->storage = Storage::foreign(values, size_t(body->numel) * sizeof(T), Device::cpu(), std::move(release));
   return Tensor(std::move(body));
 }
 
@@ -135,8 +134,7 @@ template <class T> T Tensor::item() const {
 
 Node& Tensor::leaf_node() const {
   if (!body().node) {
-    class Leaf final : public Node {
-     public:
+    struct Leaf final : Node {
       explicit Leaf(const Tensor& tensor) : Node(tensor, true) {}
     };
     body().node = Ref<Node>(new Leaf(*this));
@@ -155,7 +153,10 @@ Tensor Tensor::requires_grad(bool value, Location where) const {
 
 bool Tensor::needs_grad() const { return body_ && body_->node && body_->node->requires_grad_; }
 bool Tensor::is_leaf() const { return !body().node || body().node->is_leaf(); }
-Tensor Tensor::grad() const { return body().node ? body().node->grad_ : Tensor(); }
+const Tensor& Tensor::grad() const {
+  static const Tensor none;
+  return body().node ? body().node->grad_ : none;
+}
 
 void Tensor::set_grad(Tensor grad) const {
   if (grad.defined() && grad.shape() != shape())

@@ -24,6 +24,7 @@ class Tensor;
 struct TensorBody : RefCounted, Pooled {
   Shape shape;
   Strides strides;
+  int64_t numel = 1;   // the product of the sizes
   int64_t offset = 0;  // of the first element, in elements
   Dtype dtype = float32;
   bool contiguous = true;
@@ -62,7 +63,7 @@ class Tensor {
   Device device() const { return body().storage->device(); }
   int dim() const { return shape().dim(); }
   int64_t size(int64_t dim) const { return shape()[normalize_dim(dim, this->dim())]; }
-  int64_t numel() const { return shape().numel(); }
+  int64_t numel() const { return body().numel; }
   /// Whether the elements lie in memory row by row without gaps.
   bool is_contiguous() const { return body().contiguous; }
 
@@ -81,8 +82,8 @@ class Tensor {
   bool needs_grad() const;
   /// Not the result of a recorded step.
   bool is_leaf() const;
-  /// The gradient gathered by backward(); undefined if there is none yet.
-  Tensor grad() const;
+  /// The gradient that backward() gathers, undefined if there is none yet. A reference to it: copy it to keep it.
+  const Tensor& grad() const;
   /// Replaces the gradient; an undefined tensor removes it.
   void set_grad(Tensor grad) const;
   /// Keeps the gradient of a tensor that is not a leaf, too. Returns the same tensor.

@@ -24,7 +24,7 @@ Tensor clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, d
   };
   std::vector<Tensor> norms;
   for (const Tensor& parameter : parameters)
-    if (const Tensor grad = parameter.grad(); grad.defined() && grad.numel() > 0)
+    if (const Tensor& grad = parameter.grad(); grad.defined() && grad.numel() > 0)
       norms.push_back(to(to(norm_of(grad), float64), norms.empty() ? grad.device() : norms[0].device()));
   if (norms.empty()) return Tensor(0., float64);
   const Tensor total = norm_of(stack(norms));
@@ -36,7 +36,7 @@ Tensor clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, d
   // The scaled gradient is a new tensor: the old one may be a view, or be shared with another parameter.
   const Tensor factor = minimum(max_norm / (total + 1e-6), 1.);
   for (const Tensor& parameter : parameters)
-    if (const Tensor grad = parameter.grad(); grad.defined())
+    if (const Tensor& grad = parameter.grad(); grad.defined())
       parameter.set_grad(grad * to(to(factor, grad.device()), grad.dtype()));
   return total;
 }
@@ -46,7 +46,7 @@ void clip_grad_value_(const std::vector<Tensor>& parameters, double clip_value, 
   const NoGrad no_grad;
   if (!(clip_value >= 0)) fail(fmt::format("clip_value is {}; it must be at least 0", clip_value));
   for (const Tensor& parameter : parameters)
-    if (const Tensor grad = parameter.grad(); grad.defined()) parameter.set_grad(clamp(grad, -clip_value, clip_value));
+    if (const Tensor& grad = parameter.grad(); grad.defined()) parameter.set_grad(clamp(grad, -clip_value, clip_value));
 }
 
 }  // namespace gradus

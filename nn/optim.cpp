@@ -157,7 +157,7 @@ template <class O> void Optimizer<O>::step(Location where) {
     const auto wanted = slots(group.options);
     for (size_t p = 0; p < group.parameters.size(); ++p, ++number) {
       auto& [tensor, state, step] = group.parameters[p];
-      const Tensor grad = tensor.grad();
+      const Tensor& grad = tensor.grad();
       if (!grad.defined()) continue;
       if (is_recorded && tensor.device().is_cpu())
         fail(title(tensor, number) + " is on the CPU, which a CUDA graph does not record");

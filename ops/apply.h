@@ -264,6 +264,7 @@ template <class Op, size_t N> class Step final : public Node {
     Ref<TensorBody> body(new TensorBody);
     body->shape = shape();
     body->strides = contiguous_strides(shape());
+    body->numel = shape().numel();
     body->dtype = dtype();
     body->storage = output_.storage;
     if (grad_enabled()) body->node = Ref<Node>(this);

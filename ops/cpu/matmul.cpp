@@ -17,13 +17,11 @@ constexpr int64_t tiny = 8192;
 template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const MatrixView<T>& a, const MatrixView<T>& b,
                                      const T* bias, T* y) {
   using Panel = cpu::Panel<T>;
-  if (k > 0 && n < lanes<T> && m >= lanes<T> && a.row == 1 && a.column != 1) {
+  if (k > 0 && n < lanes<T> && m >= lanes<T> && a.row == 1 && a.column != 1 && !bias) {
     T turned[tiny];
-    tiny_product<T>(n, m, k, {b.data, b.column, b.row}, {a.data, a.column, 1}, nullptr, turned);
-    for (int64_t j = 0; j < n; ++j) {
-      const T added = bias ? bias[j] : T(0);
-      for (int64_t i = 0; i < m; ++i) y[i * n + j] = turned[j * m + i] + added;
-    }
+    tiny_product<T>(n, m, k, b.transposed(), a.transposed(), nullptr, turned);
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n; ++j) *y++ = turned[j * m + i];
     return;
   }
   if (b.column != 1 && n >= lanes<T> && m > 1) return Panels<T>(b, k, n).product(m, a, bias, 0, y, n);
@@ -89,17 +87,22 @@ template <class T> void matrix_product(int64_t m, int64_t n, int64_t k, const Ma
         column ? Panel<T>::width : Panel<T>::most_rows);
 }
 
-// Matrix i of a stack of them, or of the one there is.
-template <class T> MatrixView<T> item(const Tensor& x, bool transposed, int64_t i) {
-  const int d = x.dim();
-  const MatrixView<T> matrix{pointer<const T>(x) + (d == 3 ? i * x.strides()[0] : 0), x.strides()[d - 2],
-                             x.strides()[d - 1]};
-  return transposed ? matrix.transposed() : matrix;
-}
-
-// x, or a copy of it in the type that is computed in.
-template <class T> const Tensor& readable(const Tensor& x, Tensor& copy) {
-  return x.dtype() == dtype_of<T>() ? x : copy = compact(x, dtype_of<T>());
+// Of matrices, or of stacks of as many of them as y has.
+template <class T> void stack_product(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b,
+                                      const T* bias, bool relu, const Tensor& y) {
+  const int d = y.dim();
+  const auto first_of = [d](const Tensor& x, bool transposed) {
+    const MatrixView<T> matrix{pointer<const T>(x), x.strides()[d - 2], x.strides()[d - 1]};
+    return transposed ? matrix.transposed() : matrix;
+  };
+  const MatrixView<T> left = first_of(a, transpose_a), right = first_of(b, transpose_b);
+  const int64_t m = y.shape()[d - 2], n = y.shape()[d - 1], k = a.shape()[transpose_a ? d - 2 : d - 1];
+  if (d == 2) return matrix_product(m, n, k, left, right, bias, relu, pointer<T>(y));
+  parallel_for(y.shape()[0], grain_for(m * n * k, product_grain / 4), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      matrix_product(m, n, k, {left.data + i * a.strides()[0], left.row, left.column},
+                     {right.data + i * b.strides()[0], right.row, right.column}, bias, relu, pointer<T>(y) + i * m * n);
+  });
 }
 
 }  // namespace
@@ -108,18 +111,11 @@ void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b
             const Tensor& y) {
   if (y.numel() == 0) return;
   compute_in_float(y, [&]<class T>(const Tensor& result) {
-    const int d = y.dim();
-    const int64_t m = y.shape()[d - 2], n = y.shape()[d - 1], k = a.shape()[transpose_a ? d - 2 : d - 1];
-    Tensor copy_a, copy_b;
-    const Tensor &left = readable<T>(a, copy_a), &right = readable<T>(b, copy_b);
-    const Tensor added = bias.defined() ? compact(bias, dtype_of<T>()) : Tensor();
-    const auto multiply = [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        matrix_product(m, n, k, item<T>(left, transpose_a, i), item<T>(right, transpose_b, i),
-                       bias.defined() ? pointer<const T>(added) : nullptr, relu, pointer<T>(result) + i * m * n);
-    };
-    if (d == 2) multiply(0, 1);
-    else parallel_for(y.shape()[0], grain_for(m * n * k, product_grain / 4), multiply);
+    constexpr Dtype type = dtype_of<T>();
+    if (a.dtype() != type || b.dtype() != type)
+      return matmul(compact(a, type), transpose_a, compact(b, type), transpose_b, bias, relu, result);
+    const Tensor row = bias.defined() ? compact(bias, type) : Tensor();
+    stack_product(a, transpose_a, b, transpose_b, bias.defined() ? pointer<const T>(row) : nullptr, relu, result);
   });
 }
 
