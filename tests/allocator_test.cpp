@@ -14,6 +14,7 @@
 #include "ops/create.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
+#include "ops/view.h"
 #include "tests/checks.h"
 
 using namespace gradus;
@@ -104,5 +105,8 @@ TEST_CASE("allocator: absurd sizes are errors, not crashes") {
   CHECK(error_here([] {
           zeros({int64_t(1) << 40, int64_t(1) << 40});
         }) == "out of memory: cannot allocate a tensor of shape [1099511627776, 1099511627776]");
+  const Tensor repeated = expand(zeros({1, 1}), {int64_t(1) << 40, int64_t(1) << 40});  // takes no memory
+  CHECK(error_here([&] { clone(repeated); }) ==
+        "clone: out of memory: cannot allocate a tensor of shape [1099511627776, 1099511627776] (here)");
   CHECK(error_here([] { zeros({int64_t(1) << 45}); }) == "out of memory: cannot allocate 140737488355392 bytes");
 }
