@@ -65,7 +65,7 @@ class Walk {
     const Scope scope(node.operation(), node.where_);
     if (node.extra_) run_hooks(node, gradient);
     if (node.extra_ && node.extra_->retain_grad) accumulate(node.grad_, gradient);
-    if (Capture* capture = captured(node)) [[unlikely]] {
+    if (Capture* capture = captured(node)) {
       accumulate(capture->gradient, gradient);
       if (rest_ == Rest::to_enclosing_walk) return;
     }
@@ -101,11 +101,11 @@ class Walk {
     accumulate(leaf.grad_, std::move(gradient));
   }
 
-  [[gnu::cold]] void pass_on(Node& to, Tensor&& gradient) {
+  void pass_on(Node& to, Tensor&& gradient) {
     if (rest_ == Rest::to_enclosing_walk && outer_) outer_->deliver(to, std::move(gradient));
   }
 
-  [[gnu::cold]] static void run_hooks(Node& node, Tensor& gradient) {
+  static void run_hooks(Node& node, Tensor& gradient) {
     for (const auto& hook : node.extra_->hooks) {
       Tensor changed = hook(gradient);
       if (!changed.defined()) continue;

@@ -24,7 +24,7 @@ class Tensor;
 struct TensorBody : RefCounted, Pooled {
   Shape shape;
   Strides strides;
-  int64_t numel = 1;   // the product of the sizes
+  int64_t numel = 1;   // the product of the sizes, kept because every kernel asks for it
   int64_t offset = 0;  // of the first element, in elements
   Dtype dtype = float32;
   bool contiguous = true;

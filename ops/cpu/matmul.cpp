@@ -13,7 +13,8 @@ namespace {
 constexpr int64_t tiny = 8192;
 
 // By tiles where b's rows lie without gaps or several rows of a are worth copying it into panels; what is left of the
-// columns element by element. A narrow result is made turned over, from the rows of aᵀ.
+// columns element by element. A narrow result without a bias, such as a weight's gradient, is made turned over,
+// from the rows of aᵀ.
 template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const MatrixView<T>& a, const MatrixView<T>& b,
                                      const T* bias, T* y) {
   using Panel = cpu::Panel<T>;
@@ -87,7 +88,7 @@ template <class T> void matrix_product(int64_t m, int64_t n, int64_t k, const Ma
         column ? Panel<T>::width : Panel<T>::most_rows);
 }
 
-// Of matrices, or of stacks of as many of them as y has.
+// matrix_product of two matrices, or of each pair of two stacks.
 template <class T> void stack_product(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b,
                                       const T* bias, bool relu, const Tensor& y) {
   const int d = y.dim();
