@@ -9,7 +9,8 @@
 //   };
 //
 // What a backward needs stands in its signature, and only that is kept alive: (dy), (dy, inputs…), (dy, output) or
-// (dy, inputs…, output); no input declared as Unused, and of a formula without members only what wanted gradients read.
+// (dy, inputs…, output); no input declared as Unused, no output if `reads_output()` is false, and of a formula without
+// members only what wanted gradients read.
 // With several inputs it returns a tuple with one gradient each, or one function each that computes it if it is wanted;
 // a single tensor is the gradient of the first input. Without a backward an operation may carry `plain(inputs…)`, its
 // definition in simpler operations, and is differentiated through that; without either, no gradient flows through it.
@@ -195,6 +196,8 @@ template <class Op, size_t N> class Step final : public Node {
       read = 0;
       for (size_t i = 0; i < N; ++i) read |= wanted_[i] ? reads[i] : 0;
     }
+    if constexpr (requires { op.reads_output(); })
+      if (!op.reads_output()) read = ~(1u << N);
     for (size_t i = 0; i < N; ++i)
       if (saves[i] && (read >> i & 1)) saved_[i] = *inputs[i], versions_[i] = inputs[i]->storage()->version();
     if constexpr (keeps_output(keeps))

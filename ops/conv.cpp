@@ -31,20 +31,19 @@ struct Conv : ConvGeometry {
   auto backward(const Tensor& dy, const Tensor& input, const Tensor& kernel) const;
 };
 
+/// With a bias, and its ReLU if there is to be one.
 struct ConvWithBias : ConvGeometry {
-  static constexpr Info info{"conv2d", "conv2d($0, $1) + $2"};
+  static constexpr Info info{"conv2d"};
+  bool with_relu;
   Tensor forward(const Tensor& input, const Tensor& kernel, const Tensor& bias) const {
-    return convolution(*this, input, kernel, bias, false);
-  }
-  auto backward(const Tensor& dy, const Tensor& input, const Tensor& kernel, Unused) const;
-};
-
-struct ConvRelu : ConvGeometry {
-  static constexpr Info info{"conv2d", "relu(conv2d($0, $1) + $2)"};
-  Tensor forward(const Tensor& input, const Tensor& kernel, const Tensor& bias) const {
-    return convolution(*this, input, kernel, bias, true);
+    return convolution(*this, input, kernel, bias, with_relu);
   }
   auto backward(const Tensor& dy, const Tensor& input, const Tensor& kernel, Unused, const SavedOutput& output) const;
+  bool reads_output() const { return with_relu; }
+  std::string formula(std::span<const std::string> names) const {
+    const std::string sum = "conv2d(" + names[0] + ", " + names[1] + ") + " + names[2];
+    return with_relu ? "relu(" + sum + ")" : sum;
+  }
 };
 
 struct ConvInputGradient : ConvGeometry {
@@ -75,22 +74,14 @@ auto Conv::backward(const Tensor& dy, const Tensor& input, const Tensor& kernel)
                     [=, this] { return apply(ConvWeightGradient{*this}, dy, input); });
 }
 
-// Of input, kernel and bias.
-auto gradients(const ConvGeometry& geometry, const Tensor& dy, const Tensor& input, const Tensor& kernel) {
-  return std::tuple([=, &geometry] { return apply(ConvInputGradient{geometry}, dy, kernel); },
-                    [=, &geometry] { return apply(ConvWeightGradient{geometry}, dy, input); },
-                    [=] {
-                      return sum(dy, {0, 2, 3});
+auto ConvWithBias::backward(const Tensor& dy, const Tensor& input, const Tensor& kernel, Unused,
+                            const SavedOutput& output) const {
+  Tensor dsum = with_relu ? relu_backward(dy, output) : dy;
+  return std::tuple([=, this] { return apply(ConvInputGradient{*this}, dsum, kernel); },
+                    [=, this] { return apply(ConvWeightGradient{*this}, dsum, input); },
+                    [dsum] {
+                      return sum(dsum, {0, 2, 3});
                     });
-}
-
-auto ConvWithBias::backward(const Tensor& dy, const Tensor& input, const Tensor& kernel, Unused) const {
-  return gradients(*this, dy, input, kernel);
-}
-
-auto ConvRelu::backward(const Tensor& dy, const Tensor& input, const Tensor& kernel, Unused,
-                        const SavedOutput& output) const {
-  return gradients(*this, relu_backward(dy, output), input, kernel);
 }
 
 auto ConvInputGradient::backward(const Tensor& g, const Tensor& dy, const Tensor& kernel) const {
@@ -182,8 +173,7 @@ Tensor convolve(int dims, const Tensor& x, const Tensor& weight, const Tensor& b
   require_sizes(g);
   Tensor y;
   if (!bias.defined()) y = with_relu ? relu(apply(Conv{g}, input, kernel)) : apply(Conv{g}, input, kernel);
-  else if (with_relu) y = apply(ConvRelu{g}, input, kernel, to(bias, dtype));
-  else y = apply(ConvWithBias{g}, input, kernel, to(bias, dtype));
+  else y = apply(ConvWithBias{g, with_relu}, input, kernel, to(bias, dtype));
   return shaped_as(x, dims, y);
 }
 

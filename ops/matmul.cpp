@@ -37,41 +37,30 @@ struct MatMul {
   }
 };
 
-/// x: [rows, in], weight: [out, in], bias: [out].
-Tensor multiply_and_add(const Tensor& x, const Tensor& weight, const Tensor& bias, bool with_relu) {
-  const Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.dtype(), x.device());
-  kernels(y).matmul(x, false, weight, true, bias, with_relu, y);
-  return y;
-}
-
+/// x·weightᵀ + bias, or its ReLU. x: [rows, in], weight: [out, in], bias: [out].
 struct Linear {
-  static constexpr Info info{"linear", "$0 · $1ᵀ + $2"};
+  static constexpr Info info{"linear"};
+  bool with_relu;
 
   Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
-    return multiply_and_add(x, weight, bias, false);
-  }
-  auto backward(const Tensor& dy, const Tensor& x, const Tensor& weight, Unused) const {
-    return std::tuple([&] { return apply(MatMul{}, dy, weight); },
-                      [&] { return apply(MatMul{.transpose_a = true}, dy, x); },
-                      [&] { return sum_to(dy, {dy.shape()[1]}); });
-  }
-  Tensor plain(const Tensor& x, const Tensor& weight, const Tensor& bias) const { return matmul(x, t(weight)) + bias; }
-};
-
-struct LinearRelu {
-  static constexpr Info info{"linear", "relu($0 · $1ᵀ + $2)"};
-
-  Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
-    return multiply_and_add(x, weight, bias, true);
+    const Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.dtype(), x.device());
+    kernels(y).matmul(x, false, weight, true, bias, with_relu, y);
+    return y;
   }
   auto backward(const Tensor& dy, const Tensor& x, const Tensor& weight, Unused, const SavedOutput& y) const {
-    Tensor dsum = relu_backward(dy, y);  // not const: a function that holds a constant copies it when it is moved
+    Tensor dsum = with_relu ? relu_backward(dy, y) : dy;  // not const: a function copies a constant when it is moved
     return std::tuple([&, dsum] { return apply(MatMul{}, dsum, weight); },
                       [&, dsum] { return apply(MatMul{.transpose_a = true}, dsum, x); },
                       [dsum] { return sum_to(dsum, {dsum.shape()[1]}); });
   }
+  bool reads_output() const { return with_relu; }
   Tensor plain(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
-    return relu(Linear{}.plain(x, weight, bias));
+    const Tensor sum = matmul(x, t(weight)) + bias;
+    return with_relu ? relu(sum) : sum;
+  }
+  std::string formula(std::span<const std::string> names) const {
+    const std::string sum = names[0] + " · " + names[1] + "ᵀ + " + names[2];
+    return with_relu ? "relu(" + sum + ")" : sum;
   }
 };
 
@@ -145,13 +134,11 @@ Tensor linear(const Arg& x, const Tensor& weight, const Tensor& bias, LinearOpti
     const Tensor input = to(*x, dtype), w = to(weight, dtype), b = to(bias, dtype);  // recorded in this order
     return linear(input, w, b, options);
   }
-  const auto apply_to = [&](const Tensor& rows) {
-    return options.relu ? apply(LinearRelu{}, rows, weight, bias) : apply(Linear{}, rows, weight, bias);
-  };
-  if (shape.dim() == 2) return apply_to(*x);
+  const Linear op{options.relu};
+  if (shape.dim() == 2) return apply(op, *x, weight, bias);
   Shape result = shape;
   result[result.dim() - 1] = weight.shape()[0];
-  return reshape(apply_to(reshape(*x, {-1, shape.back()})), result);
+  return reshape(apply(op, reshape(*x, {-1, shape.back()}), weight, bias), result);
 }
 
 }  // namespace gradus

@@ -14,6 +14,7 @@
 #include "core/tape.h"
 #include "core/threads.h"
 #include "ops/activation.h"
+#include "ops/conv.h"
 #include "ops/create.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
@@ -200,4 +201,23 @@ TEST_CASE("linear: ReLU in the same step has the bits of a step of its own, and 
   CHECK(y.at(0) == 1);
   CHECK(std::isnan(y.at(1)));
   CHECK(y.at(2) == 0);
+}
+
+TEST_CASE("linear and conv2d keep their result for the backward pass only if ReLU is part of it") {
+  const Tensor image = randn({2, 3, 5, 5}), kernel = randn({4, 3, 3, 3}).requires_grad();
+  const Tensor x = randn({2, 3}), weight = randn({4, 3}).requires_grad(), bias = zeros({4});
+  for (const bool with_relu : {false, true}) {
+    CAPTURE(with_relu);
+    const int64_t before = Storage::live();
+    const Tensor y = sum(linear(x, weight, bias, {.relu = with_relu}));
+    CHECK(Storage::live() == before + 1 + with_relu);
+    const Tensor z = sum(conv2d(image, kernel, bias, {.relu = with_relu}));
+    CHECK(Storage::live() == before + 2 + 2 * with_relu);
+  }
+}
+
+TEST_CASE("linear: a bias of any strides") {
+  const Tensor x = randn({9, 70}), weight = randn({50, 70});
+  for (const Tensor& bias : {slice(randn({100}), 0, 0, 100, 2), flip(randn({50}), {0}), expand(randn({1}), {50})})
+    CHECK(linear(x, weight, bias).to_vector<float>() == linear(x, weight, contiguous(bias)).to_vector<float>());
 }
