@@ -12,12 +12,23 @@ namespace {
 // Up to this many multiplications, dividing the operands into blocks costs more than it gains.
 constexpr int64_t tiny = 8192;
 
-// By tiles where b's rows lie without gaps or several rows of a are worth copying it into panels; what is left of the
-// columns element by element. A narrow result without a bias, such as a weight's gradient, is made turned over,
-// from the rows of aᵀ.
+// An outer product by rows, as the gradient of a weight is for a single example; other products by tiles where b's rows
+// lie without gaps or several rows of a are worth copying it into panels, and what is left of the columns element by
+// element. A narrow result without a bias, such as a weight's gradient, is made turned over, from the rows of aᵀ.
 template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const MatrixView<T>& a, const MatrixView<T>& b,
                                      const T* bias, T* y) {
+  using namespace Eigen::internal;
   using Panel = cpu::Panel<T>;
+  using Packet = PacketOf<T>;
+  if (k == 1 && b.column == 1 && !bias) {
+    for (int64_t i = 0; i < m; ++i, y += n) {
+      const T factor = a.data[i * a.row];
+      int64_t j = 0;
+      for (; j + lanes<T> <= n; j += lanes<T>) pstoreu(y + j, pmul(pset1<Packet>(factor), ploadu<Packet>(b.data + j)));
+      for (; j < n; ++j) y[j] = factor * b.data[j];
+    }
+    return;
+  }
   if (k > 0 && n < lanes<T> && m >= lanes<T> && a.row == 1 && a.column != 1 && !bias) {
     T turned[tiny];
     tiny_product<T>(n, m, k, b.transposed(), a.transposed(), nullptr, turned);
@@ -33,11 +44,13 @@ template <class T> void tiny_product(int64_t m, int64_t n, int64_t k, const Matr
   for (int64_t i = 0; i < m && whole < n; ++i)
     for (int64_t j = whole; j < n; ++j) {
       const T *left = a.at(i, 0).data, *right = b.at(0, j).data;
-      T sum = bias ? bias[j] : T(0);
-      if (a.column == 1 && b.row == 1) sum += (In<T>(left, k) * In<T>(right, k)).sum();
-      else
-        for (int64_t l = 0; l < k; ++l) sum += left[l * a.column] * right[l * b.row];
-      y[i * n + j] = sum;
+      Packet sums = pset1<Packet>(T(0));
+      int64_t l = 0;
+      for (; a.column == 1 && b.row == 1 && l + lanes<T> <= k; l += lanes<T>)
+        sums = pmadd(ploadu<Packet>(left + l), ploadu<Packet>(right + l), sums);
+      T sum = l > 0 ? predux(sums) : T(0);
+      for (; l < k; ++l) sum += left[l * a.column] * right[l * b.row];
+      y[i * n + j] = bias ? bias[j] + sum : sum;
     }
 }
 
@@ -57,16 +70,11 @@ template <class T> void vector_product(int64_t n, int64_t k, const MatrixView<T>
   else out.noalias() += Map<const MatrixX<T>, 0, OuterStride<>>(matrix.data, n, k, OuterStride<>(matrix.column)) * in;
 }
 
-// y = a·b + bias, or relu(a·b + bias), cut into bands of columns or rows, one a thread. For one row or column, Eigen
+// y = a·b + bias, or its ReLU, cut into bands of columns or rows, one a thread. For one row or column, Eigen
 // adds up an element in an order that depends on its place within packets only, so that cuts at multiples of them
 // change no bit either.
-template <class T> void matrix_product(int64_t m, int64_t n, int64_t k, const MatrixView<T>& a, const MatrixView<T>& b,
-                                       const T* bias, bool relu, T* y) {
-  if (m * n * k <= tiny) {
-    tiny_product(m, n, k, a, b, bias, y);
-    if (relu) rectify(y, m * n);
-    return;
-  }
+template <class T> void large_product(int64_t m, int64_t n, int64_t k, const MatrixView<T>& a, const MatrixView<T>& b,
+                                      const T* bias, bool relu, T* y) {
   const bool row = m == 1 && (b.row == 1 || b.column == 1), column = n == 1 && (a.row == 1 || a.column == 1);
   const auto band = [&](int64_t i, int64_t rows, int64_t j, int64_t columns) {
     const T* added = bias ? bias + j : nullptr;
@@ -86,6 +94,13 @@ template <class T> void matrix_product(int64_t m, int64_t n, int64_t k, const Ma
     parallel_for(
         m, grain, [&](int64_t begin, int64_t end) { band(begin, end - begin, 0, n); },
         column ? Panel<T>::width : Panel<T>::most_rows);
+}
+
+template <class T> EIGEN_ALWAYS_INLINE void matrix_product(int64_t m, int64_t n, int64_t k, const MatrixView<T>& a,
+                                                           const MatrixView<T>& b, const T* bias, bool relu, T* y) {
+  if (m * n * k > tiny) return large_product(m, n, k, a, b, bias, relu, y);
+  tiny_product(m, n, k, a, b, bias, y);
+  if (relu) rectify(y, m * n);
 }
 
 // matrix_product of two matrices, or of each pair of two stacks.
@@ -113,10 +128,11 @@ void matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b
   if (y.numel() == 0) return;
   compute_in_float(y, [&]<class T>(const Tensor& result) {
     constexpr Dtype type = dtype_of<T>();
-    if (a.dtype() != type || b.dtype() != type)
-      return matmul(compact(a, type), transpose_a, compact(b, type), transpose_b, bias, relu, result);
-    const Tensor row = bias.defined() ? compact(bias, type) : Tensor();
-    stack_product(a, transpose_a, b, transpose_b, bias.defined() ? pointer<const T>(row) : nullptr, relu, result);
+    const bool has_bias = bias.defined();
+    if (a.dtype() != type || b.dtype() != type || (has_bias && (bias.dtype() != type || !bias.is_contiguous())))
+      return matmul(compact(a, type), transpose_a, compact(b, type), transpose_b, has_bias ? compact(bias, type) : bias,
+                    relu, result);
+    stack_product(a, transpose_a, b, transpose_b, has_bias ? pointer<const T>(bias) : nullptr, relu, result);
   });
 }
 
