@@ -8,24 +8,24 @@
 
 namespace gradus {
 
+static bool is_earlier(const Ref<Node>& a, const Ref<Node>& b) { return a->position() < b->position(); }
+
 Tape::Tape(std::span<const Tensor> results, int64_t first) {
-  static constinit Counter walks;
-  const uint64_t walk = uint64_t(walks.add(1));
-  steps_.reserve(32);
+  static constinit Counter tapes;
+  const uint64_t tape = uint64_t(tapes.add(1));
   const auto visit = [&](const Ref<Node>& node) {  // leaves are shared between graphs: they are not marked
-    if (!node || node->is_leaf_ || node->walk_ == walk || node->position_ < first) return;
-    node->walk_ = walk;
+    if (!node || node->is_leaf_ || node->tape_ == tape || node->position_ < first) return;
+    node->tape_ = tape;
     steps_.push_back(node);
   };
   for (const Tensor& result : results) visit(result.node());
   for (size_t i = 0; i < steps_.size(); ++i)
     for (const Ref<Node>& input : steps_[i]->inputs()) visit(input);
-  std::reverse(steps_.begin(), steps_.end());
-  const auto earlier = [](const Ref<Node>& a, const Ref<Node>& b) { return a->position_ < b->position_; };
-  if (!std::is_sorted(steps_.begin(), steps_.end(), earlier)) std::sort(steps_.begin(), steps_.end(), earlier);
+  std::sort(steps_.begin(), steps_.end(), is_earlier);
 }
 
-/// One backward pass over a tape.
+/// One backward pass: the steps that a gradient has reached wait in a heap, and the last one recorded is next, as all
+/// that used its result was recorded later.
 class Walk {
  public:
   struct Capture {
@@ -33,25 +33,48 @@ class Walk {
     Tensor gradient;
   };
 
-  /// Where gradients go that reach a leaf, or a step before the tape, without being captured.
+  /// Where gradients go that reach a leaf, or a step before the first one to walk, without being captured.
   enum class Rest { into_leaves, dropped, to_enclosing_walk };
 
-  Walk(const Tape& tape, int64_t first, std::vector<Capture>& captures, BackwardOptions options, Rest rest)
-      : tape_(tape), first_(first), captures_(captures), options_(options), rest_(rest), outer_(current_) {
+  Walk(int64_t first, std::vector<Capture>& captures, BackwardOptions options, Rest rest)
+      : first_(first), captures_(captures), options_(options), rest_(rest), outer_(current_) {
     current_ = this;
+    // What waits in a pass around this one, which a hook started, is none of its own.
+    for (Walk* other = rest == Rest::to_enclosing_walk ? nullptr : outer_; other; other = other->outer_)
+      for (const Ref<Node>& node : other->waiting_)
+        if (node->pending_.defined()) set_aside_.push_back({node.get(), std::move(node->pending_)});
   }
   ~Walk() {
     current_ = outer_;
-    for (; left_ > 0; --left_) tape_.steps_[left_ - 1]->pending_ = Tensor();  // after an error
+    for (const Ref<Node>& node : waiting_) node->pending_ = Tensor();  // after an error
+    for (Capture& other : set_aside_) other.node->pending_ = std::move(other.gradient);
   }
   Walk(const Walk&) = delete;
-  Walk& operator=(const Walk&) = delete;
 
-  void seed(const Tensor& output, Tensor gradient) { deliver(*output.node(), std::move(gradient)); }
+  void deliver(Node& to, Tensor&& gradient) {
+    if (!to.requires_grad_) return;
+    check_gradient(to, gradient, "its backward");
+    if (!to.is_leaf_) {
+      if (to.position_ < first_) return pass_on(to, std::move(gradient));
+      if (to.pending_.defined()) return add_to(to.pending_, std::move(gradient));
+      to.pending_ = std::move(gradient);
+      waiting_.push_back(Ref<Node>(&to));
+      return std::push_heap(waiting_.begin(), waiting_.end(), is_earlier);
+    }
+    if (Capture* capture = find(to, captures_)) return accumulate(capture->gradient, std::move(gradient));
+    if (!to.extra_ || to.extra_->hooks.empty()) return add_to_leaf(to, std::move(gradient));
+    if (Capture* leaf = find(to, hooked_leaves_)) return add_to(leaf->gradient, std::move(gradient));
+    hooked_leaves_.push_back({&to, std::move(gradient)});
+  }
 
   void run() {
     const GradMode mode(options_.create_graph);
-    for (; left_ > 0; --left_) step(*tape_.steps_[left_ - 1]);
+    while (!waiting_.empty()) {
+      std::pop_heap(waiting_.begin(), waiting_.end(), is_earlier);
+      const Ref<Node> last = std::move(waiting_.back());
+      waiting_.pop_back();
+      step(*last);
+    }
     for (Capture& leaf : hooked_leaves_) {
       run_hooks(*leaf.node, leaf.gradient);
       add_to_leaf(*leaf.node, std::move(leaf.gradient));
@@ -61,11 +84,10 @@ class Walk {
  private:
   void step(Node& node) {
     Tensor gradient = std::move(node.pending_);
-    if (!gradient.defined()) return;
     const Scope scope(node.operation(), node.where_);
     if (node.extra_) run_hooks(node, gradient);
     if (node.extra_ && node.extra_->retain_grad) accumulate(node.grad_, gradient);
-    if (Capture* capture = captured(node)) {
+    if (Capture* capture = find(node, captures_)) {
       accumulate(capture->gradient, gradient);
       if (rest_ == Rest::to_enclosing_walk) return;
     }
@@ -82,18 +104,6 @@ class Walk {
       if (gradients[i].defined()) deliver(*inputs[i], std::move(gradients[i]));
   }
 
-  void deliver(Node& to, Tensor&& gradient) {
-    if (!to.requires_grad_) return;
-    check_gradient(to, gradient, "its backward");
-    if (!to.is_leaf_ && to.position_ < first_) return pass_on(to, std::move(gradient));  // not on this tape
-    if (!to.is_leaf_) return accumulate(to.pending_, std::move(gradient));
-    if (Capture* capture = captured(to)) return accumulate(capture->gradient, std::move(gradient));
-    if (!to.extra_ || to.extra_->hooks.empty()) return add_to_leaf(to, std::move(gradient));
-    for (Capture& leaf : hooked_leaves_)
-      if (leaf.node == &to) return accumulate(leaf.gradient, std::move(gradient));
-    hooked_leaves_.push_back({&to, std::move(gradient)});
-  }
-
   void add_to_leaf(Node& leaf, Tensor&& gradient) {
     if (rest_ != Rest::into_leaves) return pass_on(leaf, std::move(gradient));
     if (single_threaded()) return accumulate(leaf.grad_, std::move(gradient));
@@ -106,39 +116,36 @@ class Walk {
   }
 
   static void run_hooks(Node& node, Tensor& gradient) {
-    for (const auto& hook : node.extra_->hooks) {
-      Tensor changed = hook(gradient);
-      if (!changed.defined()) continue;
-      check_gradient(node, changed, "a hook");
-      gradient = std::move(changed);
-    }
+    for (const auto& hook : node.extra_->hooks)
+      if (Tensor changed = hook(gradient); changed.defined()) {
+        check_gradient(node, changed, "a hook");
+        gradient = std::move(changed);
+      }
   }
 
   static void check_gradient(const Node& of, const Tensor& gradient, const char* source) {
     if (gradient.shape() != of.shape_ || gradient.dtype() != of.dtype_) fail_gradient(of, gradient, source);
   }
   [[noreturn, gnu::cold]] static void fail_gradient(const Node& of, const Tensor& gradient, const char* source) {
+    const std::string gave = std::string(source) + " gave a gradient of ";
     if (gradient.shape() != of.shape_)
-      fail(std::string(source) + " gave a gradient of shape " + to_string(gradient.shape()) +
-           " for a tensor of shape " + to_string(of.shape_));
-    fail(std::string(source) + " gave a gradient of dtype " + to_string(gradient.dtype()) + " for a tensor of dtype " +
-         to_string(of.dtype_));
+      fail(gave + "shape " + to_string(gradient.shape()) + " for a tensor of shape " + to_string(of.shape_));
+    fail(gave + "dtype " + to_string(gradient.dtype()) + " for a tensor of dtype " + to_string(of.dtype_));
   }
 
-  Capture* captured(const Node& node) {
-    for (Capture& capture : captures_)
+  static Capture* find(const Node& node, std::vector<Capture>& among) {
+    for (Capture& capture : among)
       if (capture.node == &node) return &capture;
     return nullptr;
   }
 
-  const Tape& tape_;
-  int64_t first_;  // the tape holds the steps from this position
+  std::vector<Ref<Node>> waiting_;
+  int64_t first_;  // the position of the first step to walk
   std::vector<Capture>& captures_;
-  std::vector<Capture> hooked_leaves_;
+  std::vector<Capture> hooked_leaves_, set_aside_;
   BackwardOptions options_;
   Rest rest_;
   Walk* outer_;  // the pass that this one was started from, if any
-  size_t left_ = tape_.size();
   static inline constinit thread_local Walk* current_ = nullptr;
 };
 
@@ -180,9 +187,8 @@ std::vector<Tensor> run(std::span<const Tensor> outputs, std::span<const Tensor>
     captures.push_back({input.node().get(), {}});
     first = std::min(first, input.node()->position());
   }
-  const Tape tape(outputs, first);
-  Walk walk(tape, first, captures, options, rest);
-  for (size_t i = 0; i < outputs.size(); ++i) walk.seed(outputs[i], seeds[i]);
+  Walk walk(first, captures, options, rest);
+  for (size_t i = 0; i < outputs.size(); ++i) walk.deliver(*outputs[i].node(), Tensor(seeds[i]));
   walk.run();
   std::vector<Tensor> gradients;
   for (Walk::Capture& capture : captures) gradients.push_back(std::move(capture.gradient));

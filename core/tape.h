@@ -24,12 +24,10 @@ class Tape {
   auto begin() const { return steps_.begin(); }
   auto end() const { return steps_.end(); }
 
-  /// What the steps are called in formulas: the user's name, or v1, v2, … in order; leaves without a name are x1, x2,
-  /// ….
+  /// What the steps are called in formulas: the user's name, or v1, v2, … in order; leaves without one: x1, x2, ….
   std::unordered_map<const Node*, std::string> names() const;
 
  private:
-  friend class Walk;
   std::vector<Ref<Node>> steps_;
 };
 

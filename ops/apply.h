@@ -9,7 +9,7 @@
 //   };
 //
 // What a backward needs stands in its signature, and only that is kept alive: (dy), (dy, inputs…), (dy, output) or
-// (dy, inputs…, output); no input declared as Unused, no output if `reads_output()` is false, and of a formula without
+// (dy, inputs…, output); no input declared as Unused, no output if reads_output() is false, of a formula without
 // members only what wanted gradients read.
 // With several inputs it returns a tuple with one gradient each, or one function each that computes it if it is wanted;
 // a single tensor is the gradient of the first input. Without a backward an operation may carry `plain(inputs…)`, its

@@ -134,11 +134,10 @@ Tensor linear(const Arg& x, const Tensor& weight, const Tensor& bias, LinearOpti
     const Tensor input = to(*x, dtype), w = to(weight, dtype), b = to(bias, dtype);  // recorded in this order
     return linear(input, w, b, options);
   }
-  const Linear op{options.relu};
-  if (shape.dim() == 2) return apply(op, *x, weight, bias);
+  if (shape.dim() == 2) return apply(Linear{options.relu}, *x, weight, bias);
   Shape result = shape;
   result[result.dim() - 1] = weight.shape()[0];
-  return reshape(apply(op, reshape(*x, {-1, shape.back()}), weight, bias), result);
+  return reshape(apply(Linear{options.relu}, reshape(*x, {-1, shape.back()}), weight, bias), result);
 }
 
 }  // namespace gradus

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <sstream>
+#include <stdexcept>
 
 #include "ops/activation.h"
 #include "ops/arithmetic.h"
@@ -174,6 +175,21 @@ TEST_CASE("tape: hooks see the whole gradient once and may replace it") {
   sum(h + h + x).backward();
   CHECK(seen == std::vector<std::vector<int>>{{2, 2}, {20, 20}, {61, 61}});
   CHECK(x.grad().to_vector<int>() == std::vector{62, 62});
+}
+
+TEST_CASE("tape: a pass that a hook starts over the same steps is one of its own, also if it fails") {
+  const Tensor x = tensor({1, 2, 3}).requires_grad();
+  const Tensor h = x * x, early = h * 3, late = h * 5, other = sum(h), broken = h * 2, failing = sum(broken + h);
+  broken.register_hook([](const Tensor&) -> Tensor { throw std::runtime_error("from a hook"); });
+  std::vector<int> inside;
+  early.register_hook([&](const Tensor&) {  // the gradient that h got from `late` waits meanwhile
+    CHECK_THROWS_WITH(grad(failing, x, {.retain_graph = true}), "from a hook");
+    inside = grad(other, x, {.retain_graph = true}).to_vector<int>();
+    return Tensor();
+  });
+  sum(early + late).backward();
+  CHECK(inside == std::vector{2, 4, 6});
+  CHECK(x.grad().to_vector<int>() == std::vector{16, 32, 48});
 }
 
 TEST_CASE("tape: a gradient that somebody holds is not written over by the one computed from it") {

@@ -70,9 +70,8 @@ template <class T> void vector_product(int64_t n, int64_t k, const MatrixView<T>
   else out.noalias() += Map<const MatrixX<T>, 0, OuterStride<>>(matrix.data, n, k, OuterStride<>(matrix.column)) * in;
 }
 
-// y = a·b + bias, or its ReLU, cut into bands of columns or rows, one a thread. For one row or column, Eigen
-// adds up an element in an order that depends on its place within packets only, so that cuts at multiples of them
-// change no bit either.
+// y = a·b + bias, or its ReLU, cut into bands of columns or rows, one a thread. For one row or column, Eigen adds up an
+// element in an order that depends on its place within packets only: cuts at multiples of them change no bit either.
 template <class T> void large_product(int64_t m, int64_t n, int64_t k, const MatrixView<T>& a, const MatrixView<T>& b,
                                       const T* bias, bool relu, T* y) {
   const bool row = m == 1 && (b.row == 1 || b.column == 1), column = n == 1 && (a.row == 1 || a.column == 1);
