@@ -57,8 +57,8 @@ class Walk {
     if (!to.is_leaf_) {
       if (to.position_ < first_) return pass_on(to, std::move(gradient));
       if (to.pending_.defined()) return add_to(to.pending_, std::move(gradient));
-      to.pending_ = std::move(gradient);
       waiting_.push_back(Ref<Node>(&to));
+      to.pending_ = std::move(gradient);
       return std::push_heap(waiting_.begin(), waiting_.end(), is_earlier);
     }
     if (Capture* capture = find(to, captures_)) return accumulate(capture->gradient, std::move(gradient));
