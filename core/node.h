@@ -91,7 +91,7 @@ class Node : public RefCounted, public Pooled {
   Tensor pending_;  // the gradient that a walk has gathered so far
   Ref<Extra> extra_;
   Node* next_to_free_ = nullptr;
-  uint64_t tape_ = 0;  // the last one that took up this node
+  uint64_t tape_ = 0;  // the last Tape that took up this node
   static inline constinit Counter live_, positions_;
 };
 

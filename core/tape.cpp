@@ -39,7 +39,7 @@ class Walk {
   Walk(int64_t first, std::vector<Capture>& captures, BackwardOptions options, Rest rest)
       : first_(first), captures_(captures), options_(options), rest_(rest), outer_(current_) {
     current_ = this;
-    // What waits in a pass around this one, which a hook started, is none of its own.
+    // A hook may start a pass within another one: the gradients that wait in that one are not its own.
     for (Walk* other = rest == Rest::to_enclosing_walk ? nullptr : outer_; other; other = other->outer_)
       for (const Ref<Node>& node : other->waiting_)
         if (node->pending_.defined()) set_aside_.push_back({node.get(), std::move(node->pending_)});

@@ -197,7 +197,7 @@ template <class Op, size_t N> class Step final : public Node {
       for (size_t i = 0; i < N; ++i) read |= wanted_[i] ? reads[i] : 0;
     }
     if constexpr (requires { op.reads_output(); })
-      if (!op.reads_output()) read = ~(1u << N);
+      if (!op.reads_output()) read &= ~(1u << N);
     for (size_t i = 0; i < N; ++i)
       if (saves[i] && (read >> i & 1)) saved_[i] = *inputs[i], versions_[i] = inputs[i]->storage()->version();
     if constexpr (keeps_output(keeps))

@@ -95,6 +95,7 @@ template <class T> void large_product(int64_t m, int64_t n, int64_t k, const Mat
         column ? Panel<T>::width : Panel<T>::most_rows);
 }
 
+// The same for any size. Inline: beside a tiny product, a call more counts.
 template <class T> EIGEN_ALWAYS_INLINE void matrix_product(int64_t m, int64_t n, int64_t k, const MatrixView<T>& a,
                                                            const MatrixView<T>& b, const T* bias, bool relu, T* y) {
   if (m * n * k > tiny) return large_product(m, n, k, a, b, bias, relu, y);
