@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <vector>
 
 namespace gradus {
 
@@ -80,5 +81,16 @@ struct Pooled {
   static void* operator new(size_t, void* place) { return place; }
   static void operator delete(void* object, size_t bytes) { deallocate(object, bytes); }
 };
+
+/// The same for the containers of the standard library.
+template <class T> struct PoolAllocator {
+  using value_type = T;
+  PoolAllocator() = default;
+  template <class U> PoolAllocator(const PoolAllocator<U>&) {}
+  T* allocate(size_t count) { return static_cast<T*>(gradus::allocate(count * sizeof(T))); }
+  void deallocate(T* block, size_t count) { gradus::deallocate(block, count * sizeof(T)); }
+  bool operator==(const PoolAllocator&) const = default;
+};
+template <class T> using PooledVector = std::vector<T, PoolAllocator<T>>;
 
 }  // namespace gradus

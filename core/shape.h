@@ -1,6 +1,7 @@
 #pragma once
 // Sizes and strides: short lists of integers that never touch the heap.
 
+#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <ostream>
@@ -23,8 +24,9 @@ class Shape {
     return *this;
   }
   constexpr Shape(std::initializer_list<int64_t> sizes) : Shape(std::span(sizes.begin(), sizes.size())) {}
-  constexpr Shape(std::span<const int64_t> sizes) {
-    for (int64_t size : sizes) push_back(size);
+  /// From a span, a vector or an array.
+  template <std::convertible_to<std::span<const int64_t>> Sizes> constexpr Shape(const Sizes& sizes) {
+    for (int64_t size : std::span<const int64_t>(sizes)) push_back(size);
   }
 
   constexpr int dim() const { return dim_; }

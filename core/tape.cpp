@@ -139,7 +139,7 @@ class Walk {
     return nullptr;
   }
 
-  std::vector<Ref<Node>> waiting_;
+  PooledVector<Ref<Node>> waiting_;
   int64_t first_;  // the position of the first step to walk
   std::vector<Capture>& captures_;
   std::vector<Capture> hooked_leaves_, set_aside_;

@@ -77,8 +77,7 @@ Tensor MultiheadAttention::operator()(const Arg& query, const Tensor& key, const
         (*this)(unsqueeze(*query, batch_at), unsqueeze(key, batch_at), unsqueeze(value, batch_at), mask, cache),
         batch_at);
   const Tensor y = attend(*query, key, value, mask, cache);
-  return out_proj(reshape(permute(y, batch_first ? std::vector<int64_t>{0, 2, 1, 3} : std::vector<int64_t>{2, 0, 1, 3}),
-                          query->shape()));
+  return out_proj(reshape(permute(y, batch_first ? Shape{0, 2, 1, 3} : Shape{2, 0, 1, 3}), query->shape()));
 }
 
 Tensor MultiheadAttention::attention_weights(const Arg& query, const Tensor& key, const AttentionMask& mask,
@@ -97,7 +96,7 @@ Tensor MultiheadAttention::attend(const Tensor& query, const Tensor& key, const 
                                   const AttentionMask& mask, KeyValueCache* cache) const {
   // [B, H, T, E / H] views of projections [B, T, E] or [T, B, E].
   const int64_t embed_dim = out_proj.weight.size(0);
-  const std::vector<int64_t> order = batch_first ? std::vector<int64_t>{0, 2, 1, 3} : std::vector<int64_t>{1, 2, 0, 3};
+  const Shape order = batch_first ? Shape{0, 2, 1, 3} : Shape{1, 2, 0, 3};
   const auto heads = [&](const Tensor& x, const Tensor& own_weight, int64_t part) {
     const auto rows = [&](const Tensor& of) { return narrow(of, 0, part * embed_dim, embed_dim); };
     const Tensor y = linear(x, in_proj_weight.defined() ? rows(in_proj_weight) : own_weight,

@@ -48,7 +48,7 @@ Tensor step(const char* name, Recurrence recurrence, const RecurrentWeights& wei
   require_input(*x, "B", 2, input_size);
   const Tensor gates = linear(x, weights.weight_ih, weights.bias_ih);
   const Shape shape{x->size(0), hidden_size};
-  std::vector<Tensor> states;
+  PooledVector<Tensor> states;
   const auto add = [&](const char* what, const Tensor& part) {
     require_state(what, part, shape);
     states.push_back(part.defined() ? part : zeros(shape, gates.dtype(), gates.device()));
@@ -119,11 +119,11 @@ LSTMOutput Recurrent::run(const char* name, const Arg& x, const RecurrentInputs&
   if (inputs.c_0.defined() && !has_cell) fail("there is a c_0, but only an LSTM has cell states");
 
   const Tensor zero = zeros({batch, hidden_size}, input.dtype(), input.device());
-  std::vector<Tensor> outputs, h_n, c_n;
+  PooledVector<Tensor> outputs, h_n, c_n;
   for (size_t i = 0; i < weights.size(); ++i) {
     const auto& [weight_ih, weight_hh, bias_ih, bias_hh] = weights[i];
     const bool reverse = i % size_t(directions) == 1;
-    std::vector<Tensor> state{inputs.h_0.defined() ? select(inputs.h_0, 0, int64_t(i)) : zero};
+    PooledVector<Tensor> state{inputs.h_0.defined() ? select(inputs.h_0, 0, int64_t(i)) : zero};
     if (has_cell) state.push_back(inputs.c_0.defined() ? select(inputs.c_0, 0, int64_t(i)) : zero);
     const Tensor states = gradus::recurrence(recurrence, linear(input, weight_ih, bias_ih), stack(state), weight_hh,
                                              bias_hh, {.reverse = reverse, .lengths = inputs.lengths});

@@ -26,12 +26,13 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 // The strides of new memory for the shape, its dimensions in the order in which those of `like` lie in memory (the last
 // stays last): heads that are a view [B, H, T, E] of [B, T, H·E] give a result of that kind.
 Strides strides_in_order_of(const Tensor& like, const Shape& shape) {
-  std::vector<int> order;
-  for (int i = 0; i < shape.dim(); ++i) order.push_back(i);
-  std::stable_sort(order.begin(), order.end() - 1, [&](int a, int b) { return like.strides()[a] > like.strides()[b]; });
+  const auto place = [&](int i) { return std::tuple(i == shape.dim() - 1, -like.strides()[i], i); };
   Strides strides = shape;
-  int64_t step = 1;
-  for (size_t i = order.size(); i-- > 0; step *= shape[order[i]]) strides[order[i]] = step;
+  for (int i = 0; i < shape.dim(); ++i) {
+    strides[i] = 1;
+    for (int j = 0; j < shape.dim(); ++j)
+      if (place(j) > place(i)) strides[i] *= shape[j];  // it lies within
+  }
   return strides;
 }
 

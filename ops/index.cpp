@@ -105,19 +105,19 @@ Tensor Gather::backward(const Tensor& dy, Unused, const Tensor& index) const {
   return apply(ScatterSum{dim, from}, dy, index);
 }
 
-// The index, ready for the kernels; `size_name` says what its size limits it: "the number of classes".
-Tensor checked(const Tensor& index, int64_t size, const std::string& size_name) {
+// The index, ready for the kernels; `size_name()` says what its size limits it: "the number of classes".
+template <class SizeName> Tensor checked(const Tensor& index, int64_t size, SizeName&& size_name) {
   if (index.dtype() != int64) fail("the index must be int64, not " + to_string(index.dtype()));
   const Tensor values = contiguous(index);
   const int64_t position = kernels(values).first_outside(values, size);
   if (position < 0) return values;
   const int64_t value = values.at<int64_t>(position);
   fail("index" + (index.dim() ? to_string(coordinates(index.shape(), position)) : "") + " is " + std::to_string(value) +
-       "; it must be at least 0 and less than " + std::to_string(size) + ", " + size_name);
+       "; it must be at least 0 and less than " + std::to_string(size) + ", " + size_name());
 }
 
 Tensor checked(const Tensor& index, const Tensor& x, int dim) {
-  return checked(index, x.shape()[dim], "the size of dimension " + std::to_string(dim) + " of x");
+  return checked(index, x.shape()[dim], [=] { return "the size of dimension " + std::to_string(dim) + " of x"; });
 }
 
 void require_vector(const Tensor& index) {
@@ -175,7 +175,7 @@ Tensor embedding(const Arg& index, const Tensor& weight) {
   if (weight.dim() != 2)
     fail("weight is " + to_string(weight.shape()) + "; it must be a matrix, one row for each index");
   return apply(Embedding{{0, weight.shape()}}, weight,
-               checked(*index, weight.shape()[0], "the number of rows of weight"));
+               checked(*index, weight.shape()[0], [] { return "the number of rows of weight"; }));
 }
 
 Tensor gather(const Arg& x, int64_t dim, const Tensor& index) {
@@ -204,7 +204,7 @@ Tensor one_hot(const Arg& index, int64_t classes) {
   if (classes == -1 && index->numel() == 0)
     fail("the index is empty, so the number of classes does not follow from it");
   if (classes == -1) classes = std::min(amax(index).item<int64_t>(), INT64_MAX - 1) + 1;
-  const Tensor labels = checked(*index, classes, "the number of classes");
+  const Tensor labels = checked(*index, classes, [] { return "the number of classes"; });
   return to(unsqueeze(labels, -1) == arange(classes, labels.device()), int64);
 }
 

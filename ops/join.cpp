@@ -13,7 +13,7 @@ namespace {
 /// The step behind cat, which has any number of inputs. The gradient of each is its slice of dy.
 class Cat final : public Node {
  public:
-  Cat(const Tensor& output, const std::vector<Tensor>& tensors, int dim) : Node(output), dim_(dim) {
+  Cat(const Tensor& output, std::span<const Tensor> tensors, int dim) : Node(output), dim_(dim) {
     for (const Tensor& x : tensors) {
       inputs_.push_back(x.node());
       sizes_.push_back(x.shape()[dim]);
@@ -28,7 +28,7 @@ class Cat final : public Node {
     text.resize(text.size() - 2);
     return text + "], " + std::to_string(dim_) + ")";
   }
-  Tensor again(std::span<const Tensor> x) const override { return cat({x.begin(), x.end()}, dim_, where()); }
+  Tensor again(std::span<const Tensor> x) const override { return cat(x, dim_, where()); }
   void backward(const Tensor& dy, std::span<Tensor> gradients) override {
     int64_t start = 0;
     for (size_t i = 0; i < inputs_.size(); start += sizes_[i++])
@@ -38,8 +38,8 @@ class Cat final : public Node {
 
  private:
   int dim_;
-  std::vector<Ref<Node>> inputs_;
-  std::vector<int64_t> sizes_;  // along dim_
+  PooledVector<Ref<Node>> inputs_;
+  PooledVector<int64_t> sizes_;  // along dim_
 };
 
 struct Pad {
@@ -65,13 +65,13 @@ struct Pad {
   }
 };
 
-void require_some(const std::vector<Tensor>& tensors) {
+void require_some(std::span<const Tensor> tensors) {
   if (tensors.empty()) fail("there is no tensor to join");
 }
 
 }  // namespace
 
-Tensor cat(const std::vector<Tensor>& tensors, int64_t dim, Location where) {
+Tensor cat(std::span<const Tensor> tensors, int64_t dim, Location where) {
   const Scope scope("cat", where);
   require_some(tensors);
   const Tensor& first = tensors[0];
@@ -105,11 +105,11 @@ Tensor cat(const std::vector<Tensor>& tensors, int64_t dim, Location where) {
   return y;
 }
 
-Tensor stack(const std::vector<Tensor>& tensors, int64_t dim, Location where) {
+Tensor stack(std::span<const Tensor> tensors, int64_t dim, Location where) {
   const Scope scope("stack", where);
   require_some(tensors);
   const int at = normalize_dim(dim, tensors[0].dim() + 1);
-  std::vector<Tensor> rows;
+  PooledVector<Tensor> rows;
   for (const Tensor& x : tensors) {
     if (x.shape() != tensors[0].shape())
       fail("tensor 0 is " + to_string(tensors[0].shape()) + " and tensor " + std::to_string(rows.size()) + " is " +

@@ -1,6 +1,8 @@
 #pragma once
 // Tensors put together from others, or from copies of one.
 
+#include <initializer_list>
+#include <span>
 #include <vector>
 
 #include "core/arg.h"
@@ -8,9 +10,15 @@
 namespace gradus {
 
 /// The tensors one after the other along dimension `dim`; all other sizes must be equal. Different dtypes are promoted.
-Tensor cat(const std::vector<Tensor>& tensors, int64_t dim = 0, Location where = Location::here());
+Tensor cat(std::span<const Tensor> tensors, int64_t dim = 0, Location where = Location::here());
+inline Tensor cat(std::initializer_list<Tensor> tensors, int64_t dim = 0, Location where = Location::here()) {
+  return cat(std::span(tensors.begin(), tensors.size()), dim, where);
+}
 /// Tensors of one shape side by side along a new dimension `dim`.
-Tensor stack(const std::vector<Tensor>& tensors, int64_t dim = 0, Location where = Location::here());
+Tensor stack(std::span<const Tensor> tensors, int64_t dim = 0, Location where = Location::here());
+inline Tensor stack(std::initializer_list<Tensor> tensors, int64_t dim = 0, Location where = Location::here()) {
+  return stack(std::span(tensors.begin(), tensors.size()), dim, where);
+}
 /// x surrounded by `value`. How many elements go before and after each dimension is listed from the last dimension on,
 /// as in PyTorch: pad(x, {left, right, top, bottom}).
 Tensor pad(const Arg& x, const std::vector<int64_t>& padding, double value = 0);

@@ -51,8 +51,8 @@ struct ConvGeometry {
 /// A sparse matrix [outputs, inputs] by rows: output i is made of inputs index[start[i]] … index[start[i + 1] - 1].
 struct Taps {
   int64_t inputs;
-  std::vector<int64_t> start{0}, index{};
-  std::vector<double> weight{};
+  PooledVector<int64_t> start{0}, index{};
+  PooledVector<double> weight{};
 
   int64_t outputs() const { return int64_t(start.size()) - 1; }
   /// Appends an output made of inputs first, first + step, … (`count` of them), each with the same weight.

@@ -146,7 +146,7 @@ Shape without_classes(const Tensor& x) {
 // The classes of x last, and all other dimensions merged: [N·d1·…, C].
 Tensor as_rows(const Tensor& x) {
   if (x.dim() == 2) return x;
-  std::vector<int64_t> order{0};
+  Shape order{0};
   for (int i = 2; i < x.dim(); ++i) order.push_back(i);
   if (x.dim() > 1) order.push_back(1);
   return reshape(permute(x, order), {without_classes(x).numel(), x.size(order.back())});

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
 
 #include "ops/apply.h"
 #include "ops/create.h"
@@ -52,12 +51,12 @@ Tensor TakePooled::backward(const Tensor& dy) const { return apply(PutPooled{*th
 struct MaxPool {
   static constexpr Info info{"max_pool"};
   const char* name;
-  std::shared_ptr<const Taps> rows, columns;
+  Taps rows, columns;
   TakePooled taken;  // its index is what the kernel leaves for the backward
 
   Tensor forward(const Tensor& x) const {
     const Tensor y = Tensor::empty(taken.to, x.dtype(), x.device());
-    kernels(x).max_pool(*rows, *columns, x, y, taken.index);
+    kernels(x).max_pool(rows, columns, x, y, taken.index);
     return y;
   }
   Tensor backward(const Tensor& dy) const {
@@ -124,9 +123,7 @@ Tensor take_largest(const char* name, const Tensor& x, int dims, Taps rows, Taps
   if (dims == 2) to[x.dim() - 2] = rows.outputs();
   const int64_t places = rows.outputs() * columns.outputs();
   const TakePooled taken{x.shape(), to, Tensor::empty({to.numel() / places, places}, int64, x.device())};
-  return apply(MaxPool{name, std::make_shared<const Taps>(std::move(rows)),
-                       std::make_shared<const Taps>(std::move(columns)), taken},
-               x);
+  return apply(MaxPool{name, std::move(rows), std::move(columns), taken}, x);
 }
 
 // `pool` with the places that taps_of makes of the size of a dimension of x and of its window.

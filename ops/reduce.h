@@ -2,7 +2,6 @@
 // Reductions over some or all dimensions. With `keepdim` the reduced dimensions stay, with size 1.
 
 #include <initializer_list>
-#include <vector>
 
 #include "core/arg.h"
 
@@ -14,7 +13,7 @@ struct Dims {
   Dims(int64_t dim) : list{dim}, all(false) {}
   Dims(int dim) : Dims(int64_t(dim)) {}
   Dims(std::initializer_list<int64_t> dims) : list(dims), all(false) {}
-  std::vector<int64_t> list;
+  Shape list;
   bool all = true;
 };
 

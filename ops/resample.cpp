@@ -1,32 +1,27 @@
 #include "ops/resample.h"
 
-#include <memory>
-
 #include "ops/apply.h"
 
 namespace gradus {
 namespace {
 
-using Map = std::shared_ptr<const kernel::Taps>;
-
 struct Resample {
   static constexpr Info info{"resample"};
   const char* name;
   int dims;
-  Map rows, columns;
+  kernel::Taps rows, columns;
   bool is_transposed = false;
 
   Tensor forward(const Tensor& x) const {
     Shape shape = x.shape();
-    shape[x.dim() - 1] = columns->outputs();
-    if (dims == 2) shape[x.dim() - 2] = rows->outputs();
+    shape[x.dim() - 1] = columns.outputs();
+    if (dims == 2) shape[x.dim() - 2] = rows.outputs();
     const Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-    kernels(x).resample(*rows, *columns, x, y);
+    kernels(x).resample(rows, columns, x, y);
     return y;
   }
   Tensor backward(const Tensor& dy) const {
-    const auto transposed = [](const Map& map) { return std::make_shared<const kernel::Taps>(map->transposed()); };
-    return apply(Resample{name, dims, transposed(rows), transposed(columns), !is_transposed}, dy);
+    return apply(Resample{name, dims, rows.transposed(), columns.transposed(), !is_transposed}, dy);
   }
   std::string formula(std::span<const std::string> names) const {
     return name + std::string(is_transposed ? "ᵀ(" : "(") + names[0] + ")";
@@ -36,9 +31,7 @@ struct Resample {
 }  // namespace
 
 Tensor resample(const char* name, const Tensor& x, int dims, kernel::Taps rows, kernel::Taps columns) {
-  return apply(Resample{name, dims, std::make_shared<const kernel::Taps>(std::move(rows)),
-                        std::make_shared<const kernel::Taps>(std::move(columns))},
-               x);
+  return apply(Resample{name, dims, std::move(rows), std::move(columns)}, x);
 }
 
 void require_images(const Tensor& x, int dims) {
@@ -58,11 +51,11 @@ void kernel::Taps::add_output(int64_t first, int64_t step, int64_t count, double
 }
 
 kernel::Taps kernel::Taps::transposed() const {
-  Taps result{outputs(), std::vector<int64_t>(size_t(inputs) + 1), std::vector<int64_t>(index.size()),
-              std::vector<double>(index.size())};
+  Taps result{outputs(), PooledVector<int64_t>(size_t(inputs) + 1), PooledVector<int64_t>(index.size()),
+              PooledVector<double>(index.size())};
   for (int64_t i : index) ++result.start[size_t(i) + 1];
   for (size_t i = 1; i < result.start.size(); ++i) result.start[i] += result.start[i - 1];
-  std::vector<int64_t> next(result.start.begin(), result.start.end() - 1);
+  PooledVector<int64_t> next(result.start.begin(), result.start.end() - 1);
   for (int64_t o = 0; o < outputs(); ++o)
     for (int64_t k = start[size_t(o)]; k < start[size_t(o) + 1]; ++k) {
       const size_t place = size_t(next[size_t(index[size_t(k)])]++);

@@ -111,11 +111,10 @@ void check_lengths(const Tensor& lengths, const Tensor& gates) {
   if (lengths.dtype() != int64 || lengths.shape() != Shape{batch})
     fail("lengths must be int64 and [" + std::to_string(batch) + "], not " + to_string(lengths.dtype()) + " and " +
          to_string(lengths.shape()));
-  const std::vector<int64_t> values = lengths.to_vector<int64_t>();
-  for (size_t b = 0; b < values.size(); ++b)
-    if (values[b] < 0 || values[b] > steps)
-      fail("lengths[" + std::to_string(b) + "] is " + std::to_string(values[b]) + ", but there are " +
-           std::to_string(steps) + " steps");
+  const int64_t b = kernels(lengths).first_outside(contiguous(lengths), steps + 1);
+  if (b >= 0)
+    fail("lengths[" + std::to_string(b) + "] is " + std::to_string(lengths.at<int64_t>(b)) + ", but there are " +
+         std::to_string(steps) + " steps");
 }
 
 template <Recurrence recurrence> Tensor run(const Tensor& gates, const Tensor& state, const Tensor& weight,

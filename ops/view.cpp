@@ -219,17 +219,16 @@ Tensor unsqueeze(const Arg& x, int64_t dim) {
   return reshape(x, shape);
 }
 
-Tensor permute(const Arg& x, const std::vector<int64_t>& order) {
+Tensor permute(const Arg& x, const Shape& order) {
   const Scope scope("permute", x.where());
-  if (int(order.size()) != x->dim())
-    fail("x is " + to_string(x->shape()) + "; the order " + to_string(Shape(order)) + " must name each dimension once");
   Shape dims;
+  unsigned named = 0;
   for (int64_t dim : order) {
-    const int64_t d = normalize_dim(dim, x->dim());
-    if (std::count(dims.begin(), dims.end(), d))
-      fail("the order " + to_string(Shape(order)) + " must name each dimension once");
-    dims.push_back(d);
+    dims.push_back(normalize_dim(dim, x->dim()));
+    named |= 1u << dims.back();
   }
+  if (order.dim() != x->dim() || named != (1u << x->dim()) - 1)
+    fail("x is " + to_string(x->shape()) + "; the order " + to_string(order) + " must name each dimension once");
   return apply(Permute{dims}, x);
 }
 
@@ -298,7 +297,7 @@ Tensor select(const Arg& x, int64_t dim, int64_t index) {
   return squeeze(narrow(x, at, index < 0 ? index + size : index, 1), at);
 }
 
-Tensor flip(const Arg& x, const std::vector<int64_t>& dims) {
+Tensor flip(const Arg& x, const Shape& dims) {
   const Scope scope("flip", x.where());
   Tensor y = *x;
   for (int64_t dim : dims) {
@@ -313,8 +312,8 @@ std::vector<Tensor> split(const Arg& x, const std::vector<int64_t>& sizes, int64
   int64_t start = 0;
   for (int64_t size : sizes) start += size;
   if (start != x->size(dim))
-    fail("the sizes " + to_string(Shape(sizes)) + " do not add up to dimension " + std::to_string(dim) + " of " +
-         to_string(x->shape()));
+    fail("the sizes add up to " + std::to_string(start) + ", but dimension " + std::to_string(dim) + " of " +
+         to_string(x->shape()) + " is " + std::to_string(x->size(dim)));
   std::vector<Tensor> parts;
   start = 0;
   for (int64_t size : sizes) {
@@ -327,11 +326,9 @@ std::vector<Tensor> split(const Arg& x, const std::vector<int64_t>& sizes, int64
 std::vector<Tensor> split(const Arg& x, int64_t size, int64_t dim) {
   const Scope scope("split", x.where());
   if (size < 1) fail("the size of the parts must be positive, not " + std::to_string(size));
-  std::vector<Tensor> parts;
-  const int64_t total = x->size(dim);
-  for (int64_t start = 0; start < total; start += size)
-    parts.push_back(narrow(x, dim, start, std::min(size, total - start)));
-  return parts;
+  std::vector<int64_t> sizes;
+  for (int64_t left = x->size(dim); left > 0; left -= size) sizes.push_back(std::min(size, left));
+  return split(x, sizes, dim);
 }
 
 std::vector<Tensor> chunk(const Arg& x, int64_t count, int64_t dim) {

@@ -18,7 +18,7 @@ Tensor squeeze(const Arg& x, int64_t dim);
 /// With a new dimension of size 1 at `dim`.
 Tensor unsqueeze(const Arg& x, int64_t dim);
 /// Dimension i of the result is dimension order[i] of x.
-Tensor permute(const Arg& x, const std::vector<int64_t>& order);
+Tensor permute(const Arg& x, const Shape& order);
 /// Two dimensions exchanged.
 Tensor transpose(const Arg& x, int64_t dim0, int64_t dim1);
 /// The transpose of a matrix.
@@ -37,7 +37,7 @@ Tensor narrow(const Arg& x, int64_t dim, int64_t start, int64_t length);
 /// One index of a dimension, which disappears.
 Tensor select(const Arg& x, int64_t dim, int64_t index);
 /// The order of some dimensions reversed.
-Tensor flip(const Arg& x, const std::vector<int64_t>& dims);
+Tensor flip(const Arg& x, const Shape& dims);
 /// Parts of `size` (the last may be smaller), or of the given sizes, along one dimension.
 std::vector<Tensor> split(const Arg& x, int64_t size, int64_t dim = 0);
 std::vector<Tensor> split(const Arg& x, const std::vector<int64_t>& sizes, int64_t dim = 0);

@@ -109,7 +109,9 @@ TEST_CASE("errors: views") {
   CHECK(error_here([&] { squeeze(x, 0); }) == "squeeze: dimension 0 of [2, 3] does not have size 1 (here)");
   CHECK(error_here([&] { permute(x, {0}); }) ==
         "permute: x is [2, 3]; the order [0] must name each dimension once (here)");
-  CHECK(error_here([&] { permute(x, {1, 1}); }) == "permute: the order [1, 1] must name each dimension once (here)");
+  CHECK(error_here([&] {
+          permute(x, {1, 1});
+        }) == "permute: x is [2, 3]; the order [1, 1] must name each dimension once (here)");
   CHECK(error_here([&] { t(zeros({2})); }) ==
         "t: x is [2]; only a matrix has a transpose: use transpose or permute (here)");
   CHECK(error_here([&] {
@@ -131,7 +133,9 @@ TEST_CASE("errors: views") {
   CHECK(error_here([&] { select(x, 0, -3); }) == "select: index -3 is out of range for dimension 0 of [2, 3] (here)");
   CHECK(error_here([&] {
           split(x, {1, 1}, 1);
-        }) == "split: the sizes [1, 1] do not add up to dimension 1 of [2, 3] (here)");
+        }) == "split: the sizes add up to 2, but dimension 1 of [2, 3] is 3 (here)");
+  CHECK(error_here([&] { split(x, std::vector<int64_t>(9, 1), 1); }) ==
+        "split: the sizes add up to 9, but dimension 1 of [2, 3] is 3 (here)");
   CHECK(error_here([&] { split(x, 0); }) == "split: the size of the parts must be positive, not 0 (here)");
   CHECK(error_here([&] { chunk(x, 0); }) == "chunk: the number of parts must be positive, not 0 (here)");
   CHECK(error_here([&] {

@@ -3,7 +3,7 @@
 // and l = Σ exp(score − m), what was summed up before is multiplied by exp(m_before − m) whenever m grows.
 
 #include <limits>
-#include <vector>
+#include <optional>
 
 #include "ops/cpu/dropout.h"
 #include "ops/cpu/eigen.h"
@@ -50,6 +50,11 @@ template <class T> class Matrices {
   T* data_;
 };
 
+// Scratch memory is aligned: the order of Eigen's sums depends on where a row begins.
+template <class T> TileMap<T> tile_of(PooledVector<T>& memory, int64_t rows, int64_t columns) {
+  return {memory.data(), rows, columns, Eigen::OuterStride<>(columns)};
+}
+
 template <class T> MatrixView<T> view(const TileMap<T>& x) { return {x.data(), x.outerStride(), 1}; }
 
 // y = a·b, or y += a·b. a: [rows of y, depth].
@@ -68,7 +73,7 @@ template <class T> class Scores {
  public:
   Scores(const AttentionSettings& settings, int64_t queries, int64_t keys)
       : settings_(&settings), queries_(queries), keys_(keys), drops_(settings.dropout_p > 0) {
-    if (settings.mask.defined()) mask_.emplace_back(settings.mask);
+    if (settings.mask.defined()) mask_.emplace(settings.mask);
   }
 
   bool drops() const { return drops_; }
@@ -77,9 +82,11 @@ template <class T> class Scores {
 
   /// tile = scale·q·kᵀ + mask; the part of row r that query t + r sees is its first `seen(t + r, s, columns)` elements.
   void compute(int64_t item, int64_t t, int64_t s, const TileMap<T>& q, const TileMap<T>& k, TileMap<T>& tile) {
-    scaled_ = T(settings_->scale) * q;
-    multiply<T>({scaled_.data(), q.cols(), 1}, view(k).transposed(), q.cols(), false, tile);
-    if (!mask_.empty()) tile += mask_[0].rows(item, t, tile.rows()).middleCols(s, tile.cols());
+    scaled_.resize(size_t(q.size()));
+    TileMap<T> scaled = tile_of(scaled_, q.rows(), q.cols());
+    scaled = T(settings_->scale) * q;
+    multiply<T>(view(scaled), view(k).transposed(), q.cols(), false, tile);
+    if (mask_) tile += mask_->rows(item, t, tile.rows()).middleCols(s, tile.cols());
   }
   int64_t seen(int64_t t, int64_t s, int64_t columns) const {
     return settings_->is_causal ? std::clamp<int64_t>(t + 1 - s, 0, columns) : columns;
@@ -105,14 +112,9 @@ template <class T> class Scores {
   const AttentionSettings* settings_;
   int64_t queries_, keys_;
   bool drops_;
-  std::vector<Matrices<T>> mask_;
-  Tile<T> scaled_;
+  std::optional<Matrices<T>> mask_;
+  PooledVector<T> scaled_;
 };
-
-// Scratch memory is Eigen's own, which is aligned: the order of its sums depends on where a row begins.
-template <class T> TileMap<T> tile_of(Array<T>& memory, int64_t rows, int64_t columns) {
-  return {memory.data(), rows, columns, Eigen::OuterStride<>(columns)};
-}
 
 template <class T> void backward_as(const AttentionSettings& settings, const Tensor& dy, const Tensor& q,
                                     const Tensor& k, const Tensor& v, const Tensor& y, const Tensor& dq,
@@ -127,10 +129,11 @@ template <class T> void backward_as(const AttentionSettings& settings, const Ten
   const int64_t work = rows * columns * (3 * q.size(-1) + 2 * v.size(-1));
   parallel_for(items_of(q), grain_for(work, product_grain / 4), [&](int64_t begin, int64_t end) {
     Scores<T> scores(settings, rows, columns);
-    Array<T> probabilities(size * key_block), d_scores(size * key_block), keep(key_block);
-    Array<T> dot(rows);  // Σ dy·y of each query, which is Σ dp·p: what the softmax takes off every gradient
+    PooledVector<T> probabilities(size * key_block), d_scores(size * key_block), keep(key_block);
+    PooledVector<T> dot(rows);  // Σ dy·y of each query, which is Σ dp·p: what the softmax takes off every gradient
     for (int64_t item = begin; item < end; ++item) {
-      dot = gradients.rows(item, 0, rows).cwiseProduct(outputs.rows(item, 0, rows)).rowwise().sum().array();
+      Out<T>(dot.data(), rows) =
+          gradients.rows(item, 0, rows).cwiseProduct(outputs.rows(item, 0, rows)).rowwise().sum().array();
       d_queries.rows(item, 0, rows).setZero();
       for (int64_t s = 0; s < columns; s += key_block) {
         const int64_t most = std::min(key_block, columns - s);
@@ -149,11 +152,11 @@ template <class T> void backward_as(const AttentionSettings& settings, const Ten
             power = (power - log_sum_exp[item * rows + t + r]).exp();
             Out<T> p_row(p.data() + r * m, seen), ds_row(ds.data() + r * m, seen);
             if (!scores.drops()) {
-              ds_row = scale * p_row * (ds_row - dot(t + r));
+              ds_row = scale * p_row * (ds_row - dot[t + r]);
             } else {
               const In<T> kept(keep.data(), seen);
               scores.dropout(item, t + r, s, seen, keep.data());
-              ds_row = scale * p_row * (kept * ds_row - dot(t + r));
+              ds_row = scale * p_row * (kept * ds_row - dot[t + r]);
               p_row *= kept;
             }
             std::fill(ds_row.data() + seen, ds_row.data() + m, T(0));
@@ -179,13 +182,13 @@ void attention(const AttentionSettings& settings, const Tensor& q, const Tensor&
     const int64_t work = std::min(rows, size) * columns * (q.size(-1) + v.size(-1));
     parallel_for(items_of(q) * blocks, grain_for(work, product_grain / 4), [&](int64_t begin, int64_t end) {
       Scores<T> scores(settings, rows, columns);
-      Array<T> memory(size * key_block), keep(key_block), largest(size), sum(size);
+      PooledVector<T> memory(size * key_block), keep(key_block), largest(size), sum(size);
       for (int64_t block = begin; block < end; ++block) {
         const int64_t item = block / blocks, t = block % blocks * size, n = std::min(size, rows - t);
         TileMap<T> out = results.rows(item, t, n);
         out.setZero();
-        largest.setConstant(-infinity<T>);
-        sum.setZero();
+        std::fill(largest.begin(), largest.end(), -infinity<T>);
+        std::fill(sum.begin(), sum.end(), T(0));
         const int64_t limit = scores.keys_seen(t + n);
         for (int64_t s = 0; s < limit; s += key_block) {
           const int64_t m = std::min(key_block, limit - s);

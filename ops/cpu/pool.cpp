@@ -25,7 +25,7 @@ void resample(const Taps& rows, const Taps& columns, const Tensor& x, const Tens
   compute_in_float(y, [&]<class T>(const Tensor& result) {
     const Tensor input = compact(x, dtype_of<T>());
     const int64_t width = columns.inputs, out_width = columns.outputs();
-    const std::vector<T> weights(columns.weight.begin(), columns.weight.end());
+    const PooledVector<T> weights(columns.weight.begin(), columns.weight.end());
     for_rows(rows, columns, y, [&](int64_t image, int64_t i) {
       thread_local Array<T> sum;  // of the rows, with their weights
       sum.setZero(width);
@@ -54,8 +54,8 @@ template <class T> void keep_larger(T& value, Place<T>& place, T other, Place<T>
 }
 
 // The inputs of each output, the first of each, then the second of each, and so on; those with fewer repeat their last.
-std::vector<int32_t> side_by_side(const Taps& taps, int64_t most) {
-  std::vector<int32_t> result;
+PooledVector<int32_t> side_by_side(const Taps& taps, int64_t most) {
+  PooledVector<int32_t> result;
   for (int64_t k = 0; k < most; ++k)
     for (int64_t j = 0; j < taps.outputs(); ++j)
       result.push_back(int32_t(taps.index[std::min(taps.start[j] + k, taps.start[j + 1] - 1)]));
@@ -72,7 +72,7 @@ void max_pool(const Taps& rows, const Taps& columns, const Tensor& x, const Tens
     const int64_t width = columns.inputs, out_width = columns.outputs();
     int64_t most = 0;
     for (int64_t j = 0; j < out_width; ++j) most = std::max(most, columns.start[j + 1] - columns.start[j]);
-    const std::vector<int32_t> column = side_by_side(columns, most);
+    const PooledVector<int32_t> column = side_by_side(columns, most);
     for_rows(rows, columns, y, [&](int64_t image, int64_t i) {
       thread_local std::vector<T> value_buffer;
       thread_local std::vector<Place<T>> place_buffer;

@@ -71,12 +71,12 @@ template <class R, class T, class Read> T reduce_all(const Read& read, int64_t n
     return result;
   }
   const int64_t blocks = n / block, rest = n % block;
-  Array<T> parts(blocks + 1);
+  PooledVector<T> parts(size_t(blocks) + 1);
   parallel_for(blocks, 4,
                [&](int64_t begin, int64_t end) { reduce_runs<R>(read, begin, end, block, T(1), parts.data()); });
-  parts(blocks) = reduce_run<R>(read, blocks * block, rest, T(1));
+  parts.back() = reduce_run<R>(read, blocks * block, rest, T(1));
   const auto read_parts = [&](int64_t i, int64_t, T*) { return parts.data() + i; };
-  return reduce_run<R>(read_parts, 0, parts.size(), scale);
+  return reduce_run<R>(read_parts, 0, blocks + 1, scale);
 }
 
 // Kept dimensions outside, reduced ones inside: each result is a run of n elements.

@@ -9,20 +9,14 @@
 namespace gradus::cpu {
 namespace {
 
-// Calls body(row) for each row of a [rows, n] tensor, shared out over threads.
-template <class F> void for_rows(const Tensor& x, F&& body) {
+// Calls body(row, its elements) for each row of a [rows, n] tensor, shared out over threads.
+template <class T, class F> void for_rows(const Tensor& x, F&& body) {
   const int64_t n = x.dim() ? x.shape().back() : 1, rows = n ? x.numel() / n : 0;
+  const T* data = pointer<const T>(x);
   parallel_for(rows, grain_for(n), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) body(row);
+    for (int64_t row = begin; row < end; ++row) body(row, In<T>(data + row * n, n));
   });
 }
-
-template <class T> struct RowView {
-  const T* data;
-  int64_t n;
-  RowView(const Tensor& x) : data(pointer<const T>(x)), n(x.dim() ? x.shape().back() : 1) {}
-  In<T> operator()(int64_t row) const { return In<T>(data + row * n, n); }
-};
 
 // Where a short row stands with −∞ behind it, up to whole registers, and its length with that: no number is left to
 // loops that take one after the other. A long row stays where it is.
@@ -61,12 +55,8 @@ template <class T> void scaled_softmax(const In<T>& row, T factor, Out<T>& to) {
 
 void softmax(bool log, const Tensor& x, const Tensor& y) {
   compute_in_float(y, [&]<class T>(const Tensor& result) {
-    const Tensor values = compact(x, result.dtype());
-    const RowView<T> row_of(values);
-    T* out = pointer<T>(result);
-    for_rows(values, [&](int64_t row) {
-      const In<T> in = row_of(row);
-      Out<T> to(out + row * row_of.n, row_of.n);
+    for_rows<T>(compact(x, result.dtype()), [&](int64_t row, const In<T>& in) {
+      Out<T> to(pointer<T>(result) + row * in.size(), in.size());
       if (!log) return scaled_softmax(in, T(1), to);
       const auto [largest, log_sum] = log_sum_exp(in);
       to = in - largest - log_sum;
@@ -77,11 +67,9 @@ void softmax(bool log, const Tensor& x, const Tensor& y) {
 void softmax_backward(bool log, const Tensor& dy, const Tensor& y, const Tensor& dx) {
   compute_in_float(dx, [&]<class T>(const Tensor& result) {
     const Tensor gradient = compact(dy, result.dtype()), output = compact(y, result.dtype());
-    const RowView<T> gradient_of(gradient), output_of(output);
-    T* out = pointer<T>(result);
-    for_rows(output, [&](int64_t row) {
-      const In<T> g = gradient_of(row), p = output_of(row);
-      Out<T> to(out + row * output_of.n, output_of.n);
+    for_rows<T>(output, [&](int64_t row, const In<T>& p) {
+      const In<T> g(pointer<const T>(gradient) + row * p.size(), p.size());
+      Out<T> to(pointer<T>(result) + row * p.size(), p.size());
       if (log) to = g - p.exp() * g.sum();
       else to = p * (g - (g * p).sum());
     });
@@ -90,13 +78,10 @@ void softmax_backward(bool log, const Tensor& dy, const Tensor& y, const Tensor&
 
 void cross_entropy(const Tensor& logits, const CrossEntropyTarget& target, const Tensor& loss) {
   compute_in_float(loss, [&]<class T>(const Tensor& result) {
-    const Tensor values = compact(logits, result.dtype());
-    const RowView<T> row_of(values);
     T* out = pointer<T>(result);
     const T smoothing = T(target.smoothing);
     const int64_t* classes = pointer<const int64_t>(target.classes);
-    for_rows(values, [&](int64_t row) {
-      const In<T> x = row_of(row);
+    for_rows<T>(compact(logits, result.dtype()), [&](int64_t row, const In<T>& x) {
       const int64_t label = classes[row];
       if (label == target.ignore_index) return void(out[row] = 0);
       const auto [largest, log_sum] = log_sum_exp(x);
@@ -109,18 +94,15 @@ void cross_entropy(const Tensor& logits, const CrossEntropyTarget& target, const
 void cross_entropy_backward(const Tensor& grad, const Tensor& logits, const CrossEntropyTarget& target,
                             const Tensor& dx) {
   compute_in_float(dx, [&]<class T>(const Tensor& result) {
-    const Tensor values = compact(logits, result.dtype()), scale = compact(grad, result.dtype());
-    const RowView<T> row_of(values);
-    T* out = pointer<T>(result);
+    const Tensor scale = compact(grad, result.dtype());
     const int64_t* classes = pointer<const int64_t>(target.classes);
-    for_rows(values, [&](int64_t row) {
-      const In<T> x = row_of(row);
-      Out<T> to(out + row * row_of.n, row_of.n);
+    for_rows<T>(compact(logits, result.dtype()), [&](int64_t row, const In<T>& x) {
+      Out<T> to(pointer<T>(result) + row * x.size(), x.size());
       const int64_t label = classes[row];
       if (label == target.ignore_index) return void(to.setZero());
       const T g = pointer<const T>(scale)[row], smoothing = T(target.smoothing);
       scaled_softmax(x, g, to);
-      if (smoothing != 0) to -= g * smoothing / T(row_of.n);
+      if (smoothing != 0) to -= g * smoothing / T(x.size());
       to(label) -= g * (T(1) - smoothing);
     });
   });
