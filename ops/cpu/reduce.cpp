@@ -44,8 +44,10 @@ template <class R, class T, class Read> T reduce_run(const Read& read, int64_t b
     const int64_t length = std::min(chunk, n - i), whole = length / Lanes::SizeAtCompileTime * Lanes::SizeAtCompileTime;
     const T* from = read(begin + i, length, buffer);
     Lanes lanes = Lanes::Constant(R::template identity<T>);
-    for (int64_t j = 0; j < whole; j += Lanes::SizeAtCompileTime)
+    for (int64_t j = 0; j < whole; j += Lanes::SizeAtCompileTime) {
+      prefetch(from + j + 4096 / sizeof(T), Lanes::SizeAtCompileTime);
       lanes = R::combine(lanes, Eigen::Map<const Lanes>(from + j));
+    }
     auto first = lanes.head(length - whole);
     first = R::combine(first, In<T>(from + whole, length - whole));
     total = R::combine(total, Total(Wide<T>(R::over(lanes)))).eval();

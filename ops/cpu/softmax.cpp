@@ -14,7 +14,10 @@ template <class T, class F> void for_rows(const Tensor& x, F&& body) {
   const int64_t n = x.dim() ? x.shape().back() : 1, rows = n ? x.numel() / n : 0;
   const T* data = pointer<const T>(x);
   parallel_for(rows, grain_for(n), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) body(row, In<T>(data + row * n, n));
+    for (int64_t row = begin; row < end; ++row) {
+      prefetch(data + (row + 1) * n, std::min(n, chunk));
+      body(row, In<T>(data + row * n, n));
+    }
   });
 }
 
