@@ -251,15 +251,18 @@ Tensor expand(const Arg& x, const Shape& wanted) {
   const Scope scope("expand", x.where());
   const int added = wanted.dim() - x->dim();
   bool possible = added >= 0;
+  double elements = 1;
   Shape shape = wanted;
   for (int i = 0; possible && i < shape.dim(); ++i) {
     const int64_t size = i < added ? 1 : x->shape()[i - added];
     if (shape[i] == -1 && i >= added) shape[i] = size;
     possible = shape[i] >= 0 && (size == 1 || size == shape[i]);
+    elements *= double(shape[i]);
   }
   if (!possible)
     fail("x is " + to_string(x->shape()) + ", which does not broadcast to " + to_string(wanted) +
          "; each size must be 1 or equal, counted from the last");
+  if (elements >= 0x1p63) fail("the shape " + to_string(wanted) + " has more elements than int64 can count");
   if (shape == x->shape()) return *x;
   return apply(Expand{shape, x->shape()}, x);
 }

@@ -123,6 +123,10 @@ TEST_CASE("errors: views") {
         "expand: x is [2, 3], which does not broadcast to [3]; each size must be 1 or equal, counted from the last "
         "(here)");
   CHECK(error_here([&] {
+          expand(zeros({1, 1}), {int64_t(1) << 32, int64_t(1) << 32});
+        }) == "expand: the shape [4294967296, 4294967296] has more elements than int64 can count (here)");
+  CHECK(expand(zeros({1, 1, 0}), {int64_t(1) << 32, int64_t(1) << 32, 0}).numel() == 0);
+  CHECK(error_here([&] {
           sum_to(zeros({2, 1}), {1, 3});
         }) == "sum_to: x is [2, 1], which is not what [1, 3] broadcasts to (here)");
   CHECK(error_here([&] { sum_to(x, {2}); }) == "sum_to: x is [2, 3], which is not what [2] broadcasts to (here)");
