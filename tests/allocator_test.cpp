@@ -105,8 +105,8 @@ TEST_CASE("allocator: absurd sizes are errors, not crashes") {
   CHECK(error_here([] {
           zeros({int64_t(1) << 40, int64_t(1) << 40});
         }) == "out of memory: cannot allocate a tensor of shape [1099511627776, 1099511627776]");
-  const Tensor repeated = expand(zeros({1, 1}), {int64_t(1) << 40, int64_t(1) << 40});  // takes no memory
+  const Tensor repeated = expand(zeros({1, 1}), {int64_t(1) << 31, int64_t(1) << 31});  // takes no memory
   CHECK(error_here([&] { clone(repeated); }) ==
-        "clone: out of memory: cannot allocate a tensor of shape [1099511627776, 1099511627776] (here)");
+        "clone: out of memory: cannot allocate a tensor of shape [2147483648, 2147483648] (here)");
   CHECK(error_here([] { zeros({int64_t(1) << 45}); }) == "out of memory: cannot allocate 140737488355392 bytes");
 }
