@@ -223,10 +223,7 @@ Tensor permute(const Arg& x, const Shape& order) {
   const Scope scope("permute", x.where());
   Shape dims;
   unsigned named = 0;
-  for (int64_t dim : order) {
-    dims.push_back(normalize_dim(dim, x->dim()));
-    named |= 1u << dims.back();
-  }
+  for (int64_t dim : order) dims.push_back(normalize_dim(dim, x->dim())), named |= 1u << dims.back();
   if (order.dim() != x->dim() || named != (1u << x->dim()) - 1)
     fail("x is " + to_string(x->shape()) + "; the order " + to_string(order) + " must name each dimension once");
   return apply(Permute{dims}, x);

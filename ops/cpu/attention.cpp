@@ -51,8 +51,8 @@ template <class T> class Matrices {
 };
 
 // Scratch memory is aligned: the order of Eigen's sums depends on where a row begins.
-template <class T> TileMap<T> tile_of(PooledVector<T>& memory, int64_t rows, int64_t columns) {
-  return {memory.data(), rows, columns, Eigen::OuterStride<>(columns)};
+template <class T> TileMap<T> tile_of(T* memory, int64_t rows, int64_t columns) {
+  return {memory, rows, columns, Eigen::OuterStride<>(columns)};
 }
 
 template <class T> MatrixView<T> view(const TileMap<T>& x) { return {x.data(), x.outerStride(), 1}; }
@@ -71,19 +71,19 @@ template <class T> Tensor with_plain_rows(const Tensor& x) {
 // What both passes do to a tile of scores: queries [t, t + rows), keys [s, s + columns) of one item.
 template <class T> class Scores {
  public:
-  Scores(const AttentionSettings& settings, int64_t queries, int64_t keys)
-      : settings_(&settings), queries_(queries), keys_(keys), drops_(settings.dropout_p > 0) {
+  Scores(const AttentionSettings& settings, const Tensor& q, const Tensor& k)
+      : settings_(&settings), queries_(q.size(-2)), keys_(k.size(-2)) {
+    scaled_ = Tensor::empty({query_block(settings) * q.size(-1)}, dtype_of<T>());
     if (settings.mask.defined()) mask_.emplace(settings.mask);
   }
 
-  bool drops() const { return drops_; }
+  bool drops() const { return settings_->dropout_p > 0; }
   /// The end of the keys that queries before `end` see.
   int64_t keys_seen(int64_t end) const { return settings_->is_causal ? std::min(end, keys_) : keys_; }
 
   /// tile = scale·q·kᵀ + mask; the part of row r that query t + r sees is its first `seen(t + r, s, columns)` elements.
   void compute(int64_t item, int64_t t, int64_t s, const TileMap<T>& q, const TileMap<T>& k, TileMap<T>& tile) {
-    scaled_.resize(size_t(q.size()));
-    TileMap<T> scaled = tile_of(scaled_, q.rows(), q.cols());
+    TileMap<T> scaled = tile_of(pointer<T>(scaled_), q.rows(), q.cols());
     scaled = T(settings_->scale) * q;
     multiply<T>(view(scaled), view(k).transposed(), q.cols(), false, tile);
     if (mask_) tile += mask_->rows(item, t, tile.rows()).middleCols(s, tile.cols());
@@ -111,9 +111,8 @@ template <class T> class Scores {
  private:
   const AttentionSettings* settings_;
   int64_t queries_, keys_;
-  bool drops_;
   std::optional<Matrices<T>> mask_;
-  PooledVector<T> scaled_;
+  Tensor scaled_;  // a block of queries times the scale
 };
 
 template <class T> void backward_as(const AttentionSettings& settings, const Tensor& dy, const Tensor& q,
@@ -128,11 +127,13 @@ template <class T> void backward_as(const AttentionSettings& settings, const Ten
   const T scale = T(settings.scale);
   const int64_t work = rows * columns * (3 * q.size(-1) + 2 * v.size(-1));
   parallel_for(items_of(q), grain_for(work, product_grain / 4), [&](int64_t begin, int64_t end) {
-    Scores<T> scores(settings, rows, columns);
-    PooledVector<T> probabilities(size * key_block), d_scores(size * key_block), keep(key_block);
-    PooledVector<T> dot(rows);  // Σ dy·y of each query, which is Σ dp·p: what the softmax takes off every gradient
+    Scores<T> scores(settings, query, key);
+    const Tensor memory = Tensor::empty({2 * size * key_block + key_block + rows}, dtype_of<T>());
+    T *const probabilities = pointer<T>(memory), *const d_scores = probabilities + size * key_block;
+    // dot: Σ dy·y of each query, which is Σ dp·p: what the softmax takes off every gradient.
+    T *const keep = d_scores + size * key_block, *const dot = keep + key_block;
     for (int64_t item = begin; item < end; ++item) {
-      Out<T>(dot.data(), rows) =
+      Out<T>(dot, rows) =
           gradients.rows(item, 0, rows).cwiseProduct(outputs.rows(item, 0, rows)).rowwise().sum().array();
       d_queries.rows(item, 0, rows).setZero();
       for (int64_t s = 0; s < columns; s += key_block) {
@@ -154,8 +155,8 @@ template <class T> void backward_as(const AttentionSettings& settings, const Ten
             if (!scores.drops()) {
               ds_row = scale * p_row * (ds_row - dot[t + r]);
             } else {
-              const In<T> kept(keep.data(), seen);
-              scores.dropout(item, t + r, s, seen, keep.data());
+              const In<T> kept(keep, seen);
+              scores.dropout(item, t + r, s, seen, keep);
               ds_row = scale * p_row * (kept * ds_row - dot[t + r]);
               p_row *= kept;
             }
@@ -181,21 +182,23 @@ void attention(const AttentionSettings& settings, const Tensor& q, const Tensor&
     T* const log_sum_exp = pointer<T>(settings.log_sum_exp);
     const int64_t work = std::min(rows, size) * columns * (q.size(-1) + v.size(-1));
     parallel_for(items_of(q) * blocks, grain_for(work, product_grain / 4), [&](int64_t begin, int64_t end) {
-      Scores<T> scores(settings, rows, columns);
-      PooledVector<T> memory(size * key_block), keep(key_block), largest(size), sum(size);
+      Scores<T> scores(settings, query, key);
+      const Tensor memory = Tensor::empty({size * key_block + key_block + 2 * size}, dtype_of<T>());
+      T *const products = pointer<T>(memory), *const keep = products + size * key_block;
+      T *const largest = keep + key_block, *const sum = largest + size;
       for (int64_t block = begin; block < end; ++block) {
         const int64_t item = block / blocks, t = block % blocks * size, n = std::min(size, rows - t);
         TileMap<T> out = results.rows(item, t, n);
         out.setZero();
-        std::fill(largest.begin(), largest.end(), -infinity<T>);
-        std::fill(sum.begin(), sum.end(), T(0));
+        std::fill(largest, largest + size, -infinity<T>);
+        std::fill(sum, sum + size, T(0));
         const int64_t limit = scores.keys_seen(t + n);
         for (int64_t s = 0; s < limit; s += key_block) {
           const int64_t m = std::min(key_block, limit - s);
-          TileMap<T> tile = tile_of(memory, n, m);
+          TileMap<T> tile = tile_of(products, n, m);
           scores.compute(item, t, s, queries.rows(item, t, n), keys.rows(item, s, m), tile);
           for (int64_t r = 0; r < n; ++r) {
-            T* const row = memory.data() + r * m;
+            T* const row = products + r * m;
             const int64_t seen = scores.seen(t + r, s, m);
             Out<T> power = Scores<T>::mask_unseen(seen, row, m);
             const T before = largest[r], now = std::max(before, largest_of(row, power.size()));
@@ -209,8 +212,8 @@ void attention(const AttentionSettings& settings, const Tensor& q, const Tensor&
             }
             sum[r] += power.sum();
             if (scores.drops()) {
-              scores.dropout(item, t + r, s, seen, keep.data());
-              Out<T>(row, seen) *= In<T>(keep.data(), seen);
+              scores.dropout(item, t + r, s, seen, keep);
+              Out<T>(row, seen) *= In<T>(keep, seen);
             }
           }
           multiply(view(tile), view(values.rows(item, s, m)), m, true, out);
